@@ -1,1 +1,29 @@
-//! To be written.
+//! Doorman's pure core: what a target, a principal, an audit record, a Merkle batch and a pass are.
+//!
+//! No clock, socket, file or environment is touched here: time and randomness are handed in, so that every
+//! rule can be tested by itself and means the same in `api`, in a `proxy` and in an offline verifier.
+
+pub mod code;
+pub mod header;
+pub mod id;
+pub mod jws;
+pub mod keys;
+pub mod merkle;
+pub mod pass;
+pub mod principal;
+pub mod record;
+pub mod secret;
+pub mod statement;
+pub mod target;
+pub mod time;
+
+mod wire;
+
+/// A SHA-256 digest.
+pub type Digest = [u8; 32];
+
+/// SHA-256 (FIPS 180-4) of `bytes`.
+pub fn sha256(bytes: &[u8]) -> Digest {
+    use sha2::Digest as _;
+    sha2::Sha256::digest(bytes).into()
+}
