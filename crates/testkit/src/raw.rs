@@ -106,6 +106,14 @@ impl RawClient {
         self.read_framed(deadline, true).await
     }
 
+    /// What arrives next, as soon as it does; empty if the connection closes or `deadline` passes first.
+    pub async fn read_some(&mut self, deadline: Duration) -> Vec<u8> {
+        if self.unread.is_empty() {
+            self.read(Instant::now() + deadline).await;
+        }
+        std::mem::take(&mut self.unread)
+    }
+
     /// Everything that still arrives until the connection closes or `deadline` passes; the flag tells whether it closed.
     pub async fn read_rest(&mut self, deadline: Duration) -> (Vec<u8>, bool) {
         let until = Instant::now() + deadline;
