@@ -2,7 +2,7 @@
 
 use std::net::IpAddr;
 
-use cedar_policy::{Context, ContextCreationError, Policy, RestrictedExpression, pst};
+use cedar_policy::{Context, Policy, RestrictedExpression, pst};
 
 /// The circumstances of one request. All text is data: no character in it has a meaning to policy.
 #[derive(Clone, Copy, Debug)]
@@ -53,7 +53,7 @@ impl RequestContext<'_> {
     }
 
     /// The Cedar record of those attributes that `uses` names.
-    pub(crate) fn to_cedar(self, uses: ContextUse) -> Result<Context, ContextCreationError> {
+    pub(crate) fn to_cedar(self, uses: ContextUse) -> Result<Context, String> {
         let mut pairs = Vec::with_capacity(8);
         let mut put = |name: &str, value| pairs.push((name.to_owned(), value));
         let text = |text: &str| RestrictedExpression::new_string(text.to_owned());
@@ -81,7 +81,7 @@ impl RequestContext<'_> {
         if let (Reads::Presence | Reads::Value, Some(actor)) = (uses.on_behalf, self.on_behalf) {
             put("on_behalf", text(actor));
         }
-        Context::from_pairs(pairs)
+        Context::from_pairs(pairs).map_err(|error| error.to_string())
     }
 }
 

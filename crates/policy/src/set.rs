@@ -202,7 +202,7 @@ impl PolicySet {
         subject: &Subject,
         context: &RequestContext<'_>,
     ) -> Result<Response, String> {
-        let context = context.to_cedar(slice.uses).map_err(|error| error.to_string())?;
+        let context = context.to_cedar(slice.uses)?;
         // Not checked against the schema: the types are right by construction, and what nobody reads is left out.
         let action = self.slices.request_action().clone();
         let request = Request::new(subject.uid.clone(), action, slice.service.clone(), context, None)

@@ -43,7 +43,7 @@ fn every_fault_of_every_file_is_reported_with_its_place() {
     fs::remove_file(dir.path().join("c.cedar")).unwrap();
     let error = PolicySet::load(dir.path()).err().unwrap().to_string();
     assert!(error.contains("a.cedar:3:19: unexpected token `action`"), "{error}");
-    assert!(error.contains("b.cedar:2:50: unexpected token `}`"), "{error}");
+    assert!(error.contains("b.cedar:2:49: unexpected token `}`"), "{error}");
 }
 
 #[test]

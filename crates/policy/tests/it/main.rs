@@ -1,5 +1,7 @@
 //! The policy crate from outside: the demo's rights as a reviewed matrix, files, reloading, explanations.
 
+#![allow(clippy::unwrap_used, reason = "test code")]
+
 mod explaining;
 mod files;
 mod matrix;

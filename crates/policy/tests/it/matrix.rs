@@ -39,59 +39,70 @@ fn resources_of(action: &str) -> Vec<(&'static str, Resource<'static>)> {
     }
 }
 
-fn line(out: &mut String, what: &str, decision: &Decision) {
-    assert_eq!(decision.error, None, "{what}");
-    let verdict = if decision.permit { "permit" } else { "deny" };
-    writeln!(out, "{}", format!("  {what:<46} {verdict:<6} {}", decision.policies.join(", ")).trim_end())
-        .unwrap();
+/// One row: what, and who may by which policies. Whoever is not in it is denied.
+fn row(out: &mut String, what: &str, judge: impl Fn(&Subject) -> Decision) {
+    write!(out, "{what:<41}").unwrap();
+    for (name, subject) in cast() {
+        let decision = judge(&subject);
+        assert_eq!(decision.error, None, "{what}");
+        if decision.permit {
+            write!(out, " {name} ({})", decision.policies.join(", ")).unwrap();
+        } else {
+            assert_eq!(&*decision.policies, [], "the demo forbids nothing, it just does not permit");
+        }
+    }
+    out.push('\n');
+}
+
+fn listing(out: &mut String, what: &str, shown: impl Fn(&Subject) -> bool) {
+    let names = cast().into_iter().filter(|(_, subject)| shown(subject)).map(|(name, _)| name);
+    writeln!(out, "{what:<41} {}", names.collect::<Vec<_>>().join(" ")).unwrap();
 }
 
 #[test]
 fn the_demo_world_has_exactly_the_rights_that_were_reviewed() {
     let set = demo();
-    let mut out = String::new();
-    for (name, subject) in cast() {
-        writeln!(out, "{name}").unwrap();
-        for (region, service) in
-            ["eu", "us"].iter().flat_map(|region| ["echo", "companies"].map(|s| (region, s)))
-        {
-            for method in ["GET", "HEAD", "POST", "DELETE"] {
-                let bare = context(method);
-                let decision = set.decide_request(&subject, region, service, &bare);
-                let what = format!("request {method} {region}/{service}");
-                line(&mut out, &what, &decision);
-                let reasoned = RequestContext { reason: Some("INC-7"), ..bare };
-                let reasoned = set.decide_request(&subject, region, service, &reasoned);
-                if reasoned != decision {
-                    line(&mut out, &format!("{what}, with a reason"), &reasoned);
-                }
-            }
+    let out = &mut String::new();
+    for (region, service) in
+        [("eu", "echo"), ("us", "echo"), ("eu", "companies"), ("us", "companies"), ("eu", "other")]
+    {
+        for method in ["GET", "HEAD", "POST", "DELETE"] {
+            let what = format!("request {method} {region}/{service}");
+            let bare = context(method);
+            row(out, &what, |subject| set.decide_request(subject, region, service, &bare));
+            let reasoned = RequestContext { reason: Some("INC-7"), ..bare };
+            row(out, "  with a reason", |subject| set.decide_request(subject, region, service, &reasoned));
         }
-        for action in action::ALL {
-            for (label, resource) in resources_of(action) {
-                line(&mut out, &format!("{action} {label}"), &set.decide(&subject, action, resource));
-            }
-        }
-        for service in ["reports-ui", "other-ui"] {
-            let decision = set.decide_delegate(service, [127, 0, 0, 1].into(), &subject);
-            if subject.is_user() {
-                line(&mut out, &format!("delegate to {service}"), &decision);
-            } else {
-                assert!(!decision.permit, "nobody acts for a service account");
-            }
-        }
-        let listed = ["eu", "us", "mars"].map(|region| (region, set.may_list_region(&subject, region)));
-        let listed = listed.iter().filter(|(_, shown)| *shown).map(|(region, _)| *region);
-        writeln!(out, "  sees regions: {}", listed.collect::<Vec<_>>().join(" ")).unwrap();
-        let listed =
-            ["eu/echo", "eu/companies", "eu/other", "us/echo", "us/companies"].into_iter().filter(|id| {
-                let (region, service) = id.split_once('/').unwrap();
-                set.may_list_service(&subject, region, service)
-            });
-        writeln!(out, "  sees services: {}\n", listed.collect::<Vec<_>>().join(" ")).unwrap();
     }
-    let out = out.replace(" \n", "\n");
-    insta::assert_snapshot!("rights", out);
+    for action in action::ALL {
+        for (label, resource) in resources_of(action) {
+            row(out, &format!("{action}: {label}"), |subject| set.decide(subject, action, resource));
+        }
+    }
+    for service in ["reports-ui", "other-ui"] {
+        let delegate = |subject: &Subject| set.decide_delegate(service, [127, 0, 0, 1].into(), subject);
+        let what = format!("delegate: {service} acts for");
+        writeln!(out, "{what:<41} {}", permitted(&delegate)).unwrap();
+    }
+    for region in ["eu", "us"] {
+        listing(out, &format!("sees region {region}"), |subject| set.may_list_region(subject, region));
+        for service in ["echo", "companies", "other"] {
+            let what = format!("sees service {region}/{service}");
+            listing(out, &what, |subject| set.may_list_service(subject, region, service));
+        }
+    }
+    let matrix: String = out.lines().map(|line| format!("{}\n", line.trim_end())).collect();
+    insta::assert_snapshot!("rights", matrix);
+}
+
+/// A service account cannot be acted for, which is an error rather than a mere denial.
+fn permitted(delegate: &dyn Fn(&Subject) -> Decision) -> String {
+    let decisions = cast().into_iter().map(|(name, subject)| (name, delegate(&subject)));
+    let permits = decisions.filter(|(_, decision)| decision.permit);
+    permits
+        .map(|(name, decision)| format!("{name} ({})", decision.policies.join(", ")))
+        .collect::<Vec<_>>()
+        .join(" ")
 }
 
 #[test]
