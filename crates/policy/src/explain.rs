@@ -6,8 +6,9 @@ use cedar_policy::{Effect, PolicySet as CedarSet};
 
 use crate::compile::Rule;
 use crate::context::{Reads, RequestContext};
+use crate::question::Question;
+use crate::resource::Resource;
 use crate::set::{Decision, PolicySet};
-use crate::slice::ServiceSlice;
 use crate::subject::Subject;
 
 /// What a denied caller is told.
@@ -25,7 +26,7 @@ pub enum DenialKind {
 #[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
 pub struct Explanation {
     pub decision: Decision,
-    /// All policies that could have a say about this service, in the order of their files.
+    /// All policies that could have a say about this service or action, in the order of their files.
     pub candidates: Vec<Candidate>,
     /// On a denial: what would turn it into a permit.
     pub would_permit_with: Option<Remedy>,
@@ -58,8 +59,8 @@ pub enum Verdict {
     Applies,
     /// It speaks about others.
     OtherPrincipal,
-    /// Its scope holds, its conditions do not.
-    ConditionUnmet,
+    /// It speaks about this principal, but not of this: its conditions, or the resource in its scope, do not fit.
+    NotMet,
     /// It could not be evaluated, so the request is denied.
     Failed(String),
 }
@@ -77,18 +78,27 @@ impl PolicySet {
         context: &RequestContext<'_>,
     ) -> Explanation {
         let decision = self.decide_request(subject, region, service, context);
-        let would_permit_with = match (decision.permit, self.judge_denied(subject, region, service, context))
-        {
-            (true, _) | (false, DenialKind::Forbidden) => None,
-            (false, DenialKind::ReasonRequired) => Some(Remedy::Reason),
-            (false, DenialKind::ApprovalRequired) => Some(Remedy::Approval),
+        let would_permit_with = match self.judge_denied(subject, region, service, context) {
+            _ if decision.permit => None,
+            DenialKind::Forbidden => None,
+            DenialKind::ReasonRequired => Some(Remedy::Reason),
+            DenialKind::ApprovalRequired => Some(Remedy::Approval),
         };
-        let slice = self.slices.of_service(&self.rules, region, service);
-        let candidates = slice.map_or_else(Vec::new, |slice| {
+        let candidates = self.slices.of_service(&self.rules, region, service).map(|slice| {
             let rules = slice.rules.iter().filter_map(|index| self.rules.get(*index));
-            rules.map(|rule| self.examine(rule, &slice, subject, context)).collect()
+            self.examine(rules, subject, Question::of_request(&slice, subject, context))
         });
-        Explanation { decision, candidates, would_permit_with }
+        Explanation { decision, candidates: candidates.unwrap_or_default(), would_permit_with }
+    }
+
+    /// The same for [`PolicySet::decide`].
+    pub fn explain(&self, subject: &Subject, action: &str, resource: Resource<'_>) -> Explanation {
+        let decision = self.decide(subject, action, resource);
+        let candidates = self.slices.of_action(action).map(|slice| {
+            let rules = self.rules.iter().filter(|rule| rule.concerns(&slice.action));
+            self.examine(rules, subject, Question::of_action(&slice.action, subject, resource))
+        });
+        Explanation { decision, candidates: candidates.unwrap_or_default(), would_permit_with: None }
     }
 
     /// For a request that was denied: decides again with a reason, then with an approval, then with both. A policy that
@@ -118,29 +128,41 @@ impl PolicySet {
         }
     }
 
-    /// Asks one policy alone.
-    fn examine(
+    /// Asks each policy alone.
+    fn examine<'a>(
         &self,
-        rule: &Rule,
-        slice: &ServiceSlice,
+        rules: impl Iterator<Item = &'a Rule>,
         subject: &Subject,
-        context: &RequestContext<'_>,
-    ) -> Candidate {
-        let alone = CedarSet::from_policies([rule.policy.clone()]).map_err(|error| error.to_string());
-        let response = alone.and_then(|alone| self.evaluate(slice, &alone, subject, context));
-        let verdict = match response {
-            Err(message) => Verdict::Failed(message),
-            Ok(response) => match response.diagnostics().errors().next() {
-                Some(error) => Verdict::Failed(error.to_string()),
-                None if response.diagnostics().reason().next().is_some() => Verdict::Applies,
-                None if subject.is_meant_by(&rule.principal) => Verdict::ConditionUnmet,
-                None => Verdict::OtherPrincipal,
+        question: Result<Question, String>,
+    ) -> Vec<Candidate> {
+        let candidate = |rule: &Rule| Candidate {
+            name: rule.name.clone(),
+            file: rule.file.clone(),
+            line: rule.line,
+            effect: match rule.effect {
+                Effect::Permit => "permit",
+                Effect::Forbid => "forbid",
+            },
+            verdict: match &question {
+                Ok(question) => self.verdict_of(rule, subject, question),
+                Err(error) => Verdict::Failed(error.clone()),
             },
         };
-        let effect = match rule.effect {
-            Effect::Permit => "permit",
-            Effect::Forbid => "forbid",
+        rules.map(candidate).collect()
+    }
+
+    fn verdict_of(&self, rule: &Rule, subject: &Subject, question: &Question) -> Verdict {
+        let alone = match CedarSet::from_policies([rule.policy.clone()]) {
+            Ok(alone) => alone,
+            Err(error) => return Verdict::Failed(error.to_string()),
         };
-        Candidate { name: rule.name.clone(), file: rule.file.clone(), line: rule.line, effect, verdict }
+        let response = self.ask(&alone, question);
+        let diagnostics = response.diagnostics();
+        match diagnostics.errors().next() {
+            Some(error) => Verdict::Failed(error.to_string()),
+            None if diagnostics.reason().next().is_some() => Verdict::Applies,
+            None if subject.is_meant_by(&rule.principal) => Verdict::NotMet,
+            None => Verdict::OtherPrincipal,
+        }
     }
 }

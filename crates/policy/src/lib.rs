@@ -27,6 +27,7 @@ mod context;
 mod demo;
 mod explain;
 mod problem;
+mod question;
 mod resource;
 mod schema;
 mod set;

@@ -4,7 +4,7 @@ use std::sync::LazyLock;
 
 use cedar_policy::{EntityId, EntityTypeName, EntityUid, Schema};
 
-/// The schema's text, as `doorman policy schema` prints it.
+/// The schema's text, in Cedar's own schema syntax.
 pub const SCHEMA: &str = include_str!("doorman.cedarschema");
 
 /// Parsed names, so that no decision parses any.

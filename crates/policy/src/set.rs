@@ -5,15 +5,13 @@ use std::path::Path;
 use std::sync::Arc;
 
 use ahash::AHashMap;
-use cedar_policy::{
-    AuthorizationError, Authorizer, Context, Effect, Entities, Entity, PolicyId, Request, Response,
-};
+use cedar_policy::{AuthorizationError, Authorizer, Effect, PolicyId, PolicySet as CedarSet, Response};
 
 use crate::compile::{Rule, compile};
-use crate::context::{ContextUse, RequestContext, cedar_ip};
+use crate::context::{ContextUse, RequestContext};
 use crate::problem::{PolicyError, Problem};
+use crate::question::Question;
 use crate::resource::Resource;
-use crate::schema::{VOCABULARY, entity_uid};
 use crate::slice::{ServiceSlice, Slices};
 use crate::source::{self, Digest, Source};
 use crate::subject::Subject;
@@ -29,6 +27,8 @@ pub struct Decision {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub error: Option<Arc<str>>,
 }
+
+const NO_SUCH_NAME: &str = "a region or service name holds a `/`";
 
 /// Checked policies, ready to decide. Immutable; default deny.
 pub struct PolicySet {
@@ -119,7 +119,7 @@ impl PolicySet {
     ) -> Decision {
         match self.slices.of_service(&self.rules, region, service) {
             Some(slice) => self.decide_in(&slice, subject, context),
-            None => Decision::failed("a region or service name holds a `/`"),
+            None => Decision::failed(NO_SUCH_NAME),
         }
     }
 
@@ -128,40 +128,25 @@ impl PolicySet {
         self.slices.of_service(&self.rules, region, service).map_or(ContextUse::NOTHING, |slice| slice.uses)
     }
 
-    /// May `subject` do `action`, one of [`crate::action`], to `resource`? An action that the schema does not know for such a resource
-    /// is denied.
+    /// May `subject` do `action`, one of [`crate::action`], to `resource`? What the schema does not know, an action or
+    /// that action on such a resource, is denied.
     pub fn decide(&self, subject: &Subject, action: &str, resource: Resource<'_>) -> Decision {
-        let Some(slice) = self.slices.of_action(action) else {
-            return Decision::failed(&format!("there is no action `{action}`"));
-        };
-        let Some(uid) = resource.uid() else {
-            return Decision::failed("a region or database name holds a `/`");
-        };
-        let entity = resource.entity(&uid);
-        let schema = Some(&VOCABULARY.schema);
-        let request =
-            match Request::new(subject.uid.clone(), slice.action.clone(), uid, Context::empty(), schema) {
-                Ok(request) => request,
-                Err(error) => return Decision::failed(&error.to_string()),
-            };
-        self.ask(&request, &slice.policies, &subject.entities, entity)
+        match self.slices.of_action(action) {
+            Some(slice) => {
+                self.answer(&slice.policies, Question::of_action(&slice.action, subject, resource))
+            }
+            None => Decision::failed(&format!("there is no action `{action}`")),
+        }
     }
 
     /// May service account `service`, connecting from `client_ip`, act for `user`?
     pub fn decide_delegate(&self, service: &str, client_ip: IpAddr, user: &Subject) -> Decision {
-        let Some(slice) = self.slices.of_action("delegate") else {
-            return Decision::failed("there is no action `delegate`");
-        };
-        let context = match Context::from_pairs([("client_ip".to_owned(), cedar_ip(client_ip))]) {
-            Ok(context) => context,
-            Err(error) => return Decision::failed(&error.to_string()),
-        };
-        let actor = entity_uid(&VOCABULARY.service_account, service);
-        let schema = Some(&VOCABULARY.schema);
-        // The schema admits users alone as the resource, so nobody can act for a service account.
-        match Request::new(actor, slice.action.clone(), user.uid.clone(), context, schema) {
-            Ok(request) => self.ask(&request, &slice.policies, &user.entities, None),
-            Err(error) => Decision::failed(&error.to_string()),
+        match self.slices.of_action("delegate") {
+            Some(slice) => {
+                let question = Question::of_delegate(&slice.action, service, client_ip, user);
+                self.answer(&slice.policies, question)
+            }
+            None => Decision::failed("there is no action `delegate`"),
         }
     }
 
@@ -188,40 +173,18 @@ impl PolicySet {
         subject: &Subject,
         context: &RequestContext<'_>,
     ) -> Decision {
-        match self.evaluate(slice, &slice.policies, subject, context) {
-            Ok(response) => self.conclude(&response),
+        self.answer(&slice.policies, Question::of_request(slice, subject, context))
+    }
+
+    fn answer(&self, policies: &CedarSet, question: Result<Question, String>) -> Decision {
+        match question {
+            Ok(question) => self.conclude(&self.ask(policies, &question)),
             Err(error) => Decision::failed(&error),
         }
     }
 
-    /// Asks `policies`, which are all or some of the slice's. An error means that they could not be asked.
-    pub(crate) fn evaluate(
-        &self,
-        slice: &ServiceSlice,
-        policies: &cedar_policy::PolicySet,
-        subject: &Subject,
-        context: &RequestContext<'_>,
-    ) -> Result<Response, String> {
-        let context = context.to_cedar(slice.uses)?;
-        // Not checked against the schema: the types are right by construction, and what nobody reads is left out.
-        let action = self.slices.request_action().clone();
-        let request = Request::new(subject.uid.clone(), action, slice.service.clone(), context, None)
-            .map_err(|error| error.to_string())?;
-        let entities = with_entity(&subject.entities, Some(slice.entity.clone()))?;
-        Ok(self.authorizer.is_authorized(&request, policies, &entities))
-    }
-
-    fn ask(
-        &self,
-        request: &Request,
-        policies: &cedar_policy::PolicySet,
-        entities: &Entities,
-        resource: Option<Entity>,
-    ) -> Decision {
-        match with_entity(entities, resource) {
-            Ok(entities) => self.conclude(&self.authorizer.is_authorized(request, policies, &entities)),
-            Err(error) => Decision::failed(&error),
-        }
+    pub(crate) fn ask(&self, policies: &CedarSet, question: &Question) -> Response {
+        self.authorizer.is_authorized(&question.request, policies, &question.entities)
     }
 
     /// Cedar skips a policy that fails. For a `forbid` that would open the door, so any failure denies.
@@ -249,8 +212,4 @@ impl Decision {
     fn failed(message: &str) -> Decision {
         Decision { permit: false, policies: Arc::new([]), error: Some(message.into()) }
     }
-}
-
-fn with_entity(entities: &Entities, entity: Option<Entity>) -> Result<Entities, String> {
-    entities.clone().add_entities(entity, None).map_err(|error| error.to_string())
 }

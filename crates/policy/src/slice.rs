@@ -24,6 +24,8 @@ pub(crate) struct ServiceSlice {
     /// Indexes of the same policies into the set's rules, ascending.
     pub rules: Vec<usize>,
     pub uses: ContextUse,
+    /// `Action::"request"`.
+    pub action: EntityUid,
     pub service: EntityUid,
     /// The service within its region and its name.
     pub entity: Entity,
@@ -73,10 +75,6 @@ impl Slices {
         Slices { unnamed, named, services: RwLock::default(), actions: actions.collect(), request }
     }
 
-    pub fn request_action(&self) -> &EntityUid {
-        &self.request
-    }
-
     /// None if the schema has no such action.
     pub fn of_action(&self, action: &str) -> Option<&ActionSlice> {
         self.actions.get(action)
@@ -111,6 +109,7 @@ impl Slices {
             policies: collect(concerned()),
             uses: concerned().map(|rule| rule.reads).fold(ContextUse::NOTHING, ContextUse::union),
             entity: Entity::new_no_attrs(uid.clone(), HashSet::from(parents)),
+            action: self.request.clone(),
             service: uid,
             rules: indexes,
         })

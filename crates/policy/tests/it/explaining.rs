@@ -1,6 +1,6 @@
 //! What a denied caller and an operator are told.
 
-use doorman_policy::{DenialKind, Remedy, RequestContext, Verdict};
+use doorman_policy::{DenialKind, Remedy, RequestContext, Resource, Verdict, action};
 
 use crate::{context, demo, set, user};
 
@@ -46,9 +46,9 @@ fn an_explanation_shows_what_each_policy_made_of_the_request() {
     assert_eq!(
         verdicts,
         [
-            ("developers-companies-read", "permit", Verdict::ConditionUnmet),
-            ("developers-companies-eu-post", "permit", Verdict::ConditionUnmet),
-            ("oncall-companies", "permit", Verdict::ConditionUnmet),
+            ("developers-companies-read", "permit", Verdict::NotMet),
+            ("developers-companies-eu-post", "permit", Verdict::NotMet),
+            ("oncall-companies", "permit", Verdict::NotMet),
             ("operators-companies", "permit", Verdict::OtherPrincipal),
         ]
     );
@@ -66,4 +66,13 @@ fn forbid_wins_and_is_named() {
     let decision = set.decide_request(&user("i", &["interns"]), "eu", "echo", &context("GET"));
     assert!(!decision.permit);
     assert_eq!(&*decision.policies, ["no".into()]);
+}
+
+#[test]
+fn decisions_about_other_actions_are_explained_too() {
+    let set = demo();
+    let explanation = set.explain(&user("erin", &["admins"]), action::SESSION_MANAGE, Resource::SessionsAll);
+    assert!(explanation.decision.permit);
+    let verdicts: Vec<_> = explanation.candidates.iter().map(|c| (&*c.name, c.verdict.clone())).collect();
+    assert_eq!(verdicts, [("admins-sessions", Verdict::Applies), ("everyone-own-sessions", Verdict::NotMet)]);
 }
