@@ -330,3 +330,19 @@ impl Tx {
         Ok(())
     }
 }
+
+/// Runs a transaction again while the database says that it lost a race (deadlock, lock wait).
+pub(crate) async fn retrying<T>(
+    mut run: impl AsyncFnMut() -> Result<T, StoreError>,
+) -> Result<T, StoreError> {
+    const TRIES: u32 = 8;
+    for _ in 1..TRIES {
+        match run().await {
+            Err(error) if error.is_transient() => {
+                tracing::debug!("a transaction lost a race and is run again")
+            }
+            ended => return ended,
+        }
+    }
+    run().await
+}

@@ -1,13 +1,17 @@
 //! Revoked sessions, by epoch. No batch that was checked before a revocation commits after it.
 
 use crate::dialect::{Dialect, EPOCH_LOCK};
-use crate::driver::args;
+use crate::driver::{args, retrying};
 use crate::{Database, StoreError};
 
 impl Database {
     /// Revokes sessions and returns the new epoch. When it returns, every batch in the journal was checked either
     /// before, and is committed, or knows of it.
     pub async fn revoke_sessions(&self, sessions: &[[u8; 16]], now_ms: u64) -> Result<u64, StoreError> {
+        retrying(async || self.try_revoke(sessions, now_ms).await).await
+    }
+
+    async fn try_revoke(&self, sessions: &[[u8; 16]], now_ms: u64) -> Result<u64, StoreError> {
         let mut tx = self.pool.begin().await?;
         if tx.dialect() == Dialect::Postgres {
             tx.rows(format!("SELECT pg_advisory_xact_lock({EPOCH_LOCK})"), &[]).await?;

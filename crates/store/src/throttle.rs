@@ -3,7 +3,7 @@
 //! A try is reserved before the bind and counts as a failure until it is settled: however many replicas try at once,
 //! no more binds than the limit are under way or have failed within the window.
 
-use crate::driver::{Tx, args};
+use crate::driver::{Tx, args, retrying};
 use crate::{Database, StoreError};
 
 /// How many tries an account has.
@@ -66,6 +66,10 @@ impl Database {
         new: &LoginTry<'_>,
         rule: &ThrottleRule,
     ) -> Result<LoginVerdict, StoreError> {
+        retrying(async || self.try_reserve(new, rule).await).await
+    }
+
+    async fn try_reserve(&self, new: &LoginTry<'_>, rule: &ThrottleRule) -> Result<LoginVerdict, StoreError> {
         let mut tx = self.lock_account(new.account).await?;
         let since = new.now_ms.saturating_sub(rule.window_ms);
         let failures = tx
@@ -129,16 +133,18 @@ impl Database {
 
     /// A transaction that holds the account's row.
     async fn lock_account(&self, account: &str) -> Result<Tx, StoreError> {
-        // Pruning may take the row away between the two statements; then once more.
         for _ in 0..10 {
             let mut tx = self.pool.begin().await?;
-            let dialect = tx.dialect();
-            tx.execute(dialect.insert_missing("INTO login_account (account) VALUES (?)"), args![account])
-                .await?;
-            let sql = format!("SELECT account FROM login_account WHERE account = ?{}", dialect.for_update());
+            let sql =
+                format!("SELECT account FROM login_account WHERE account = ?{}", tx.dialect().for_update());
             if tx.row(sql, args![account]).await?.is_some() {
                 return Ok(tx);
             }
+            drop(tx);
+            // In a transaction of its own: an insert that finds the row would keep a lock that others wait for. Pruning
+            // may take the row away before the next look.
+            let sql = self.dialect().insert_missing("INTO login_account (account) VALUES (?)");
+            self.pool.execute(sql, args![account]).await?;
         }
         Err(StoreError::Corrupt("the account's row does not stay"))
     }

@@ -45,34 +45,35 @@ async fn without_a_binlog_its_flushing_does_not_matter() {
 
 #[tokio::test]
 async fn postgres_must_flush_and_write_full_pages() {
-    let server = postgres::Server::start().unwrap();
-    let url = server.database().unwrap();
-    assert_eq!(refused(&url).await, None);
-    for (setting, unsafe_value) in
-        [("fsync", "off"), ("full_page_writes", "off"), ("synchronous_commit", "off")]
-    {
-        server.execute(&format!("ALTER SYSTEM SET {setting} = {unsafe_value}")).unwrap();
-        server.execute("SELECT pg_reload_conf()").unwrap();
-        assert!(eventually(&url, Some(setting)).await, "{setting}");
-        server.execute(&format!("ALTER SYSTEM RESET {setting}")).unwrap();
-        server.execute("SELECT pg_reload_conf()").unwrap();
-        assert!(eventually(&url, None).await, "{setting}");
+    for setting in ["fsync", "full_page_writes"] {
+        let server = postgres::Server::options().with_setting(setting, "off").start().unwrap();
+        assert_eq!(refused(&server.database().unwrap()).await, Some(setting));
     }
-    server.execute("ALTER SYSTEM SET synchronous_commit = local").unwrap();
-    server.execute("SELECT pg_reload_conf()").unwrap();
-    assert!(eventually(&url, None).await);
-    server.execute("ALTER SYSTEM SET synchronous_standby_names = 'standby'").unwrap();
-    server.execute("SELECT pg_reload_conf()").unwrap();
-    assert!(eventually(&url, Some("synchronous_commit")).await);
 }
 
-/// A reload reaches new connections a little later.
-async fn eventually(url: &str, wanted: Option<&str>) -> bool {
-    for _ in 0..100 {
-        if refused(url).await == wanted {
-            return true;
-        }
-        tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+#[tokio::test]
+async fn postgres_must_wait_for_its_log_in_this_database() {
+    let server = postgres::shared().unwrap();
+    let url = server.database().unwrap();
+    assert_eq!(refused(&url).await, None);
+    let name = url.rsplit('/').next().unwrap();
+    for (level, answer) in
+        [("off", Some("synchronous_commit")), ("local", None), ("remote_write", None), ("on", None)]
+    {
+        server.execute(&format!("ALTER DATABASE {name} SET synchronous_commit = {level}")).unwrap();
+        assert_eq!(refused(&url).await, answer, "{level}");
     }
-    false
+}
+
+#[tokio::test]
+async fn postgres_with_a_standby_must_wait_for_it() {
+    let options = postgres::Server::options().with_setting("synchronous_standby_names", "standby");
+    let server = options.with_setting("synchronous_commit", "local").start().unwrap();
+    assert_eq!(refused(&server.database().unwrap()).await, Some("synchronous_commit"));
+}
+
+#[tokio::test]
+async fn sqlite_is_set_as_it_must_be() {
+    let dir = tempfile::tempdir().unwrap();
+    assert_eq!(refused(&format!("sqlite:{}", dir.path().join("doorman.db").display())).await, None);
 }

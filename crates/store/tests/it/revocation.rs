@@ -26,7 +26,8 @@ async fn no_batch_of_an_older_epoch_commits_after_a_revocation_returned(kind: Ki
                         assert!(writer.epoch >= before, "epoch {} after {before} was revoked", writer.epoch)
                     }
                     Err(CommitError::EpochMoved { epoch, revoked }) => {
-                        assert_eq!(revoked.len() as u64, epoch - writer.epoch);
+                        // One more may have come before the list was read.
+                        assert!(revoked.len() as u64 >= epoch - writer.epoch);
                         writer.epoch = epoch;
                         refused += 1;
                     }
