@@ -95,7 +95,9 @@ pub(super) fn user_filter(plan: &Plan, username: &str, principal: Option<&str>) 
 /// Reads who the entry is.
 pub(super) fn identify(plan: &Plan, entry: &Entry) -> Result<Identity, Fault> {
     let id = match (plan.kind, entry.values(&plan.id).first()) {
-        (DirectoryKind::ActiveDirectory, Some(bytes)) if plan.id.eq_ignore_ascii_case("objectGUID") => guid(bytes),
+        (DirectoryKind::ActiveDirectory, Some(bytes)) if plan.id.eq_ignore_ascii_case("objectGUID") => {
+            guid(bytes)
+        }
         (_, Some(bytes)) => std::str::from_utf8(bytes).ok().map(str::to_lowercase),
         (_, None) => None,
     };
@@ -125,13 +127,18 @@ pub(super) fn user(plan: &Plan, entry: &Entry, identity: Identity, groups: Vec<S
 pub(super) fn is_closed(plan: &Plan, entry: &Entry, now: SystemTime) -> bool {
     match plan.kind {
         DirectoryKind::OpenLdap => {
-            entry.texts("pwdAccountLockedTime").any(|time| time.starts_with("00000101000000Z") || time.starts_with("000001010000Z"))
+            entry
+                .texts("pwdAccountLockedTime")
+                .any(|time| time.starts_with("00000101000000Z") || time.starts_with("000001010000Z"))
                 || entry.texts("nsAccountLock").any(|flag| flag.eq_ignore_ascii_case("true"))
         }
         DirectoryKind::ActiveDirectory => {
-            let disabled = entry.number("userAccountControl").is_some_and(|bits| bits & ACCOUNT_DISABLED != 0);
-            let expires = entry.number("accountExpires").filter(|time| !matches!(time, 0 | 0x7fff_ffff_ffff_ffff));
-            let now = now.duration_since(SystemTime::UNIX_EPOCH).unwrap_or(Duration::ZERO).as_secs() + WINDOWS_EPOCH;
+            let disabled =
+                entry.number("userAccountControl").is_some_and(|bits| bits & ACCOUNT_DISABLED != 0);
+            let expires =
+                entry.number("accountExpires").filter(|time| !matches!(time, 0 | 0x7fff_ffff_ffff_ffff));
+            let now = now.duration_since(SystemTime::UNIX_EPOCH).unwrap_or(Duration::ZERO).as_secs()
+                + WINDOWS_EPOCH;
             disabled || expires.is_some_and(|time| time / 10_000_000 <= now)
         }
     }

@@ -4,8 +4,8 @@
 use ldap3_proto::proto::LdapResultCode;
 
 use super::RefusedReason::{
-    AccountExpired, Disabled, InvalidName, Locked, MustChange, NotAllowed, PasswordExpired, Referral, UnknownUser,
-    WrongPassword,
+    AccountExpired, Disabled, InvalidName, Locked, MustChange, NotAllowed, PasswordExpired, Referral,
+    UnknownUser, WrongPassword,
 };
 use super::connection::{BindAnswer, Fault, describe};
 
@@ -74,7 +74,9 @@ mod tests {
             ("775", RefusedReason::Locked),
             ("999", RefusedReason::WrongPassword),
         ] {
-            let message = format!("80090308: LdapErr: DSID-0C09, comment: AcceptSecurityContext error, data {data}, v1");
+            let message = format!(
+                "80090308: LdapErr: DSID-0C09, comment: AcceptSecurityContext error, data {data}, v1"
+            );
             let judged = judged(LdapResultCode::InvalidCredentials, &message, None);
             assert_eq!(judged, Err(Fault::Refused(reason)), "{data}");
         }
@@ -83,20 +85,23 @@ mod tests {
     #[test]
     fn the_policy_control_outweighs_success() {
         assert_eq!(judged(LdapResultCode::Success, "", None), Ok(()));
-        for (error, reason) in [
-            (0, RefusedReason::PasswordExpired),
-            (1, RefusedReason::Locked),
-            (2, RefusedReason::MustChange),
-        ] {
+        for (error, reason) in
+            [(0, RefusedReason::PasswordExpired), (1, RefusedReason::Locked), (2, RefusedReason::MustChange)]
+        {
             assert_eq!(judged(LdapResultCode::Success, "", Some(error)), Err(Fault::Refused(reason)));
-            assert_eq!(judged(LdapResultCode::InvalidCredentials, "", Some(error)), Err(Fault::Refused(reason)));
+            assert_eq!(
+                judged(LdapResultCode::InvalidCredentials, "", Some(error)),
+                Err(Fault::Refused(reason))
+            );
         }
         assert!(judged(LdapResultCode::Success, "", Some(7)).is_err());
     }
 
     #[test]
     fn an_answer_that_is_neither_yes_nor_no_is_not_usable() {
-        for code in [LdapResultCode::ConfidentialityRequired, LdapResultCode::Other, LdapResultCode::ProtocolError] {
+        for code in
+            [LdapResultCode::ConfidentialityRequired, LdapResultCode::Other, LdapResultCode::ProtocolError]
+        {
             assert!(matches!(judged(code, "", None), Err(Fault::Unusable(_))));
         }
     }

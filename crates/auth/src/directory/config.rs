@@ -237,7 +237,10 @@ impl Plan {
             }
         }
         if config.pool_size == 0 || config.page_size == 0 || config.deadline.is_zero() {
-            return Err(LdapConfigError::invalid("pool_size", "pool_size, page_size and deadline must be above 0"));
+            return Err(LdapConfigError::invalid(
+                "pool_size",
+                "pool_size, page_size and deadline must be above 0",
+            ));
         }
         let in_chain = format!("(&(objectClass=group)(member:{IN_CHAIN_RULE}:={{dn}}))");
         let ad_groups = match nesting {
@@ -249,8 +252,11 @@ impl Plan {
             "(&(objectCategory=person)(objectClass=user)(|(sAMAccountName={username})(userPrincipalName={username})))",
             "(uid={username})",
         );
-        let group_filter =
-            either(&config.group_filter, ad_groups, "(|(member={dn})(uniqueMember={dn})(memberUid={username}))");
+        let group_filter = either(
+            &config.group_filter,
+            ad_groups,
+            "(|(member={dn})(uniqueMember={dn})(memberUid={username}))",
+        );
         Ok(Self {
             kind: config.kind,
             bind: bind_plan(config)?,
@@ -281,7 +287,10 @@ fn bind_plan(config: &LdapConfig) -> Result<BindPlan, LdapConfigError> {
     let passwords =
         usize::from(config.bind_password.is_some()) + usize::from(config.bind_password_file.is_some());
     if passwords != usize::from(config.bind_dn.is_some()) {
-        return Err(LdapConfigError::invalid("bind_dn", "goes with one of bind_password_file and bind_password"));
+        return Err(LdapConfigError::invalid(
+            "bind_dn",
+            "goes with one of bind_password_file and bind_password",
+        ));
     }
     let templates = (&config.user_dn_template, &config.user_principal_template);
     for template in [templates.0, templates.1].into_iter().flatten() {
@@ -348,7 +357,9 @@ fn duration<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Duration, D::E
         .zip(number.parse::<u64>().ok())
         .and_then(|(millis, number)| number.checked_mul(millis))
         .map(Duration::from_millis)
-        .ok_or_else(|| serde::de::Error::custom(format!("`{text}` is no duration; write \"5s\" or \"250ms\"")))
+        .ok_or_else(|| {
+            serde::de::Error::custom(format!("`{text}` is no duration; write \"5s\" or \"250ms\""))
+        })
 }
 
 #[cfg(test)]
@@ -359,7 +370,8 @@ mod tests {
         toml::from_str(text)
     }
 
-    const MINIMAL: &str = "kind = \"openldap\"\nurls = [\"ldaps://ldap.corp.example\"]\nbase_dns = [\"dc=corp\"]\n";
+    const MINIMAL: &str =
+        "kind = \"openldap\"\nurls = [\"ldaps://ldap.corp.example\"]\nbase_dns = [\"dc=corp\"]\n";
 
     #[test]
     fn the_minimal_settings_have_safe_defaults() {
@@ -378,7 +390,10 @@ mod tests {
 
     #[test]
     fn durations_are_written_with_their_unit() {
-        assert_eq!(parse(&format!("{MINIMAL}deadline = \"750ms\"")).unwrap().deadline, Duration::from_millis(750));
+        assert_eq!(
+            parse(&format!("{MINIMAL}deadline = \"750ms\"")).unwrap().deadline,
+            Duration::from_millis(750)
+        );
         assert!(parse(&format!("{MINIMAL}deadline = \"5\"")).is_err());
     }
 

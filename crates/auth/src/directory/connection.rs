@@ -8,8 +8,8 @@ use std::sync::Arc;
 use futures_util::{FutureExt, SinkExt, StreamExt};
 use ldap3_proto::control::LdapControl;
 use ldap3_proto::proto::{
-    LdapBindCred, LdapBindRequest, LdapDerefAliases, LdapExtendedRequest, LdapFilter, LdapMsg, LdapOp, LdapResult,
-    LdapResultCode, LdapSearchRequest, LdapSearchScope,
+    LdapBindCred, LdapBindRequest, LdapDerefAliases, LdapExtendedRequest, LdapFilter, LdapMsg, LdapOp,
+    LdapResult, LdapResultCode, LdapSearchRequest, LdapSearchScope,
 };
 use rustls::ClientConfig;
 use rustls_pki_types::ServerName;
@@ -64,7 +64,11 @@ enum Security {
 
 impl Endpoint {
     /// Parses `ldap://host[:port]` or `ldaps://host[:port]`.
-    pub(super) fn parse(text: &str, start_tls: bool, tls: Arc<ClientConfig>) -> Result<Self, LdapConfigError> {
+    pub(super) fn parse(
+        text: &str,
+        start_tls: bool,
+        tls: Arc<ClientConfig>,
+    ) -> Result<Self, LdapConfigError> {
         let invalid = |problem: &str| LdapConfigError::invalid("urls", format!("`{text}`: {problem}"));
         let url = Url::parse(text).map_err(|error| invalid(&error.to_string()))?;
         let (security, default_port) = match (url.scheme(), start_tls) {
@@ -180,9 +184,7 @@ impl Connection {
         self.send(request, vec![LdapControl::PasswordPolicyRequest { criticality: false }]).await?;
         let Answer { message, policy_error } = self.receive().await?;
         match message.op {
-            LdapOp::BindResponse(response) => {
-                Ok(BindAnswer { result: serving(response.res)?, policy_error })
-            }
+            LdapOp::BindResponse(response) => Ok(BindAnswer { result: serving(response.res)?, policy_error }),
             _ => Err(Fault::Server("answered a bind with something else".to_owned())),
         }
     }
@@ -209,7 +211,9 @@ impl Connection {
             let (result, controls) = loop {
                 let message = self.receive().await?.message;
                 match message.op {
-                    LdapOp::SearchResultEntry(entry) if found.len() < MAX_ENTRIES => found.push(Entry::from(entry)),
+                    LdapOp::SearchResultEntry(entry) if found.len() < MAX_ENTRIES => {
+                        found.push(Entry::from(entry))
+                    }
                     LdapOp::SearchResultEntry(_) => {
                         return Err(Fault::Unusable(format!("more than {MAX_ENTRIES} entries")));
                     }
@@ -313,7 +317,15 @@ mod tests {
 
     #[test]
     fn a_url_names_a_scheme_a_host_and_a_port() {
-        for url in ["ldapi:///run/slapd", "http://x", "ldap://", "x", "ldaps://u@h", "ldaps://h/dc=x", "ldaps://h?uid"] {
+        for url in [
+            "ldapi:///run/slapd",
+            "http://x",
+            "ldap://",
+            "x",
+            "ldaps://u@h",
+            "ldaps://h/dc=x",
+            "ldaps://h?uid",
+        ] {
             assert!(parse(url, true).is_err(), "{url}");
         }
         assert_eq!(parse("ldaps://h:1636", true).unwrap().name(), "h:1636");

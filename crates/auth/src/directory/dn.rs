@@ -24,7 +24,9 @@ impl Dn {
             let (attribute, after) = rest.split_once('=')?;
             let (value, end, after) = take_value(after)?;
             let attribute = attribute.trim().to_ascii_lowercase();
-            if attribute.is_empty() || !attribute.chars().all(|c| c.is_ascii_alphanumeric() || "-.".contains(c)) {
+            if attribute.is_empty()
+                || !attribute.chars().all(|c| c.is_ascii_alphanumeric() || "-.".contains(c))
+            {
                 return None;
             }
             rdn.push((attribute, value));
@@ -51,7 +53,8 @@ impl Dn {
             self.0
                 .iter()
                 .map(|rdn| {
-                    let mut parts: Vec<_> = rdn.iter().map(|(name, value)| (name.clone(), fold(value))).collect();
+                    let mut parts: Vec<_> =
+                        rdn.iter().map(|(name, value)| (name.clone(), fold(value))).collect();
                     parts.sort();
                     parts
                 })

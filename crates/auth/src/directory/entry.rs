@@ -21,7 +21,8 @@ pub(super) struct Values {
 
 impl From<LdapSearchResultEntry> for Entry {
     fn from(entry: LdapSearchResultEntry) -> Self {
-        let attributes = entry.attributes.into_iter().map(|attribute| (attribute.atype, attribute.vals)).collect();
+        let attributes =
+            entry.attributes.into_iter().map(|attribute| (attribute.atype, attribute.vals)).collect();
         Self { dn: entry.dn, attributes }
     }
 }
@@ -68,7 +69,8 @@ impl Entry {
             let (name, range) = name.split_once(";range=")?;
             let (_, last) = range.split_once('-')?;
             // `*` marks the last part.
-            name.eq_ignore_ascii_case(attribute).then(|| (values, last.parse::<usize>().ok().map(|last| last + 1)))
+            name.eq_ignore_ascii_case(attribute)
+                .then(|| (values, last.parse::<usize>().ok().map(|last| last + 1)))
         });
         match part {
             Some((values, next)) => Values { values: values.clone(), next },

@@ -227,10 +227,7 @@ mod tests {
     #[test]
     fn the_filters_of_rfc_4515_are_read() {
         assert_eq!(parse(r"(cn=Babs \28Jensen\29)"), equality("cn", "Babs (Jensen)"));
-        assert_eq!(
-            parse("(memberOf=cn=Door Users,ou=x)"),
-            equality("memberOf", "cn=Door Users,ou=x")
-        );
+        assert_eq!(parse("(memberOf=cn=Door Users,ou=x)"), equality("memberOf", "cn=Door Users,ou=x"));
         assert_eq!(parse("(uid=*)"), LdapFilter::Present("uid".to_owned()));
         assert_eq!(
             parse("(!(o=a*b*c))"),
@@ -260,7 +257,9 @@ mod tests {
 
     #[test]
     fn what_is_no_filter_is_refused_with_the_place() {
-        for text in ["", "uid=x", "(uid=x", "(uid=x))", "()", "(&)", "(=x)", r"(uid=\2)", r"(uid=\ff)", "(:=x)"] {
+        for text in
+            ["", "uid=x", "(uid=x", "(uid=x))", "()", "(&)", "(=x)", r"(uid=\2)", r"(uid=\ff)", "(:=x)"]
+        {
             assert!(FilterTemplate::parse(text).is_err(), "{text}");
         }
         let deep = format!("{}(a=b){}", "(!".repeat(40), ")".repeat(40));

@@ -35,7 +35,12 @@ impl<'a> GroupReader<'a> {
     }
 
     /// The names of all groups of `user`, whose login name is `login`.
-    pub(super) async fn read(mut self, lease: &mut Lease, user: &Entry, login: &str) -> Result<Vec<String>, Fault> {
+    pub(super) async fn read(
+        mut self,
+        lease: &mut Lease,
+        user: &Entry,
+        login: &str,
+    ) -> Result<Vec<String>, Fault> {
         let mut members = vec![user.dn.clone()];
         if self.plan.kind == DirectoryKind::ActiveDirectory {
             members.extend(self.primary_group(lease, user).await?);
@@ -64,7 +69,12 @@ impl<'a> GroupReader<'a> {
     }
 
     /// Notes the groups that have one of `members` as a member; returns those not seen before.
-    async fn parents(&mut self, lease: &mut Lease, members: &[String], login: &str) -> Result<Vec<String>, Fault> {
+    async fn parents(
+        &mut self,
+        lease: &mut Lease,
+        members: &[String],
+        login: &str,
+    ) -> Result<Vec<String>, Fault> {
         let mut new = Vec::new();
         for batch in members.chunks(BATCH) {
             let filters = batch
@@ -98,7 +108,12 @@ impl<'a> GroupReader<'a> {
         Ok(new)
     }
 
-    async fn follow_member_of(&mut self, lease: &mut Lease, user: &Entry, members: &[String]) -> Result<(), Fault> {
+    async fn follow_member_of(
+        &mut self,
+        lease: &mut Lease,
+        user: &Entry,
+        members: &[String],
+    ) -> Result<(), Fault> {
         let mut open = self.member_of(lease, user).await?;
         for primary in members.iter().skip(1) {
             if let Some(entry) = self.read_group(lease, primary).await? {
@@ -130,7 +145,9 @@ impl<'a> GroupReader<'a> {
                 return Err(PARTIAL);
             }
             let attribute = format!("memberOf;range={next}-*");
-            let Some(more) = self.read_entry(lease, &entry.dn, vec![attribute]).await? else { return Err(PARTIAL) };
+            let Some(more) = self.read_entry(lease, &entry.dn, vec![attribute]).await? else {
+                return Err(PARTIAL);
+            };
             part = more.ranged("memberOf");
             if part.values.is_empty() {
                 return Err(PARTIAL);
@@ -145,7 +162,12 @@ impl<'a> GroupReader<'a> {
     }
 
     /// One entry by its name; `None` if it is gone, as a `memberOf` can outlive its group.
-    async fn read_entry(&self, lease: &mut Lease, dn: &str, attributes: Vec<String>) -> Result<Option<Entry>, Fault> {
+    async fn read_entry(
+        &self,
+        lease: &mut Lease,
+        dn: &str,
+        attributes: Vec<String>,
+    ) -> Result<Option<Entry>, Fault> {
         let search = Search {
             base: dn,
             scope: LdapSearchScope::Base,

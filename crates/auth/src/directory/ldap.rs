@@ -45,7 +45,8 @@ impl LdapDirectory {
             (Some(password), _) => Some(Password::Given(password)),
             (None, file) => file.map(Password::InFile),
         };
-        let account = config.bind_dn.zip(password).map(|(dn, password)| Arc::new(ServiceAccount { dn, password }));
+        let account =
+            config.bind_dn.zip(password).map(|(dn, password)| Arc::new(ServiceAccount { dn, password }));
         let servers = config
             .urls
             .iter()
@@ -57,7 +58,8 @@ impl LdapDirectory {
         if servers.is_empty() {
             return Err(LdapConfigError::invalid("urls", "needs at least one server"));
         }
-        let nobody = format!("cn=doorman-nobody,{}", plan.bases.first().map(String::as_str).unwrap_or_default());
+        let nobody =
+            format!("cn=doorman-nobody,{}", plan.bases.first().map(String::as_str).unwrap_or_default());
         Ok(Self { plan, page_size: config.page_size, servers, nobody })
     }
 
@@ -70,7 +72,8 @@ impl LdapDirectory {
         T: Send,
     {
         let deadline = Instant::now() + self.plan.deadline;
-        let (avoided, mut servers): (Vec<_>, Vec<_>) = self.servers.iter().partition(|server| server.is_avoided());
+        let (avoided, mut servers): (Vec<_>, Vec<_>) =
+            self.servers.iter().partition(|server| server.is_avoided());
         servers.extend(avoided);
         let mut detail = String::new();
         for (tried, server) in servers.iter().enumerate() {
@@ -86,7 +89,9 @@ impl LdapDirectory {
                     return Err(DirectoryError::BadCredentials { reason });
                 }
                 Ok(Err(Fault::Unusable(fault))) => {
-                    return Err(DirectoryError::Unavailable { detail: format!("{}: {fault}", server.name()) });
+                    return Err(DirectoryError::Unavailable {
+                        detail: format!("{}: {fault}", server.name()),
+                    });
                 }
                 Ok(Err(Fault::Server(fault))) => fault,
                 Err(_) => "did not answer in time".to_owned(),
@@ -190,7 +195,12 @@ impl LdapDirectory {
         self.with_groups(lease, &entry, identity).await
     }
 
-    async fn with_groups(&self, lease: &mut Lease, entry: &Entry, identity: Identity) -> Result<DirectoryUser, Fault> {
+    async fn with_groups(
+        &self,
+        lease: &mut Lease,
+        entry: &Entry,
+        identity: Identity,
+    ) -> Result<DirectoryUser, Fault> {
         let groups = GroupReader::new(&self.plan, self.page_size).read(lease, entry, &identity.login).await?;
         Ok(account::user(&self.plan, entry, identity, groups))
     }

@@ -15,8 +15,9 @@ pub(super) fn client_config(ca_file: Option<&Path>) -> Result<Arc<ClientConfig>,
     let mut roots = RootCertStore::empty();
     match ca_file {
         Some(path) => {
-            let unreadable =
-                |error: &dyn std::fmt::Display| LdapConfigError::Authorities(format!("{}: {error}", path.display()));
+            let unreadable = |error: &dyn std::fmt::Display| {
+                LdapConfigError::Authorities(format!("{}: {error}", path.display()))
+            };
             for certificate in CertificateDer::pem_file_iter(path).map_err(|error| unreadable(&error))? {
                 let certificate = certificate.map_err(|error| unreadable(&error))?;
                 roots.add(certificate).map_err(|error| unreadable(&error))?;

@@ -157,7 +157,12 @@ mod tests {
         control.extend([0x04, 5]);
         control.extend(value);
         let mut message = vec![0x02, 0x01, 0x07, 0x61, 0x07, 0x0a, 0x01, 49, 0x04, 0x00, 0x04, 0x00];
-        message.extend([0xa0, u8::try_from(control.len() + 2).unwrap(), 0x30, u8::try_from(control.len()).unwrap()]);
+        message.extend([
+            0xa0,
+            u8::try_from(control.len() + 2).unwrap(),
+            0x30,
+            u8::try_from(control.len()).unwrap(),
+        ]);
         message.extend(control);
         message.splice(0..0, [0x30, u8::try_from(message.len()).unwrap()]);
         let answer = decode(&message).unwrap().unwrap();
