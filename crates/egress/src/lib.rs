@@ -1,1 +1,11 @@
-//! To be written.
+//! The forwarder: pooled connections to known peers, streaming, upgrades.
+//!
+//! Redirects are not followed, environment proxies not read, nothing is decompressed, and a request is written at
+//! most once: whoever sends through here has already written down that it does. Only `door` and `proxy` may depend
+//! on this crate.
+
+mod dial;
+mod pool;
+
+pub use dial::{Peer, PeerError, Protocol};
+pub use pool::{Pool, SendError};

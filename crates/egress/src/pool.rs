@@ -1,0 +1,253 @@
+//! Connections of one thread to its peers, kept open between requests.
+
+use crate::dial::{Peer, Protocol};
+use bytes::Bytes;
+use http::{Request, Response};
+use hyper::body::{Body, Incoming};
+use hyper::client::conn::{http1, http2};
+use hyper_util::rt::TokioIo;
+use std::cell::RefCell;
+use std::collections::HashMap;
+use std::rc::Rc;
+use std::time::{Duration, Instant};
+
+/// Idle HTTP/1 connections kept for one peer.
+const MAX_IDLE: usize = 512;
+/// An idle connection is not used again after this long.
+const MAX_IDLE_AGE: Duration = Duration::from_secs(55);
+
+/// A request that got no response head.
+#[derive(Debug, thiserror::Error)]
+pub enum SendError {
+    /// No byte of the request was written: it may be sent elsewhere.
+    #[error("cannot connect: {0}")]
+    Unsent(String),
+    /// The request may have arrived; nobody knows how it ended.
+    #[error("the connection broke: {0}")]
+    Broken(String),
+    /// Connecting took too long; no byte was written.
+    #[error("connecting took too long")]
+    ConnectTimeout,
+    /// The head of the response took too long.
+    #[error("no answer in time")]
+    Timeout,
+}
+
+impl SendError {
+    /// Whether it is certain that nothing was written.
+    pub fn is_unsent(&self) -> bool {
+        matches!(self, Self::Unsent(_) | Self::ConnectTimeout)
+    }
+}
+
+struct Idle<B> {
+    sender: http1::SendRequest<B>,
+    since: Instant,
+}
+
+struct Peers<B> {
+    idle: HashMap<u64, Vec<Idle<B>>>,
+    multiplexed: HashMap<u64, http2::SendRequest<B>>,
+}
+
+/// The pool of one thread. Peers are told apart by a number that the caller gives them: a peer whose address or TLS
+/// settings change gets a new one.
+pub struct Pool<B> {
+    peers: Rc<RefCell<Peers<B>>>,
+    connect_timeout: Duration,
+}
+
+impl<B> Clone for Pool<B> {
+    fn clone(&self) -> Self {
+        Self { peers: self.peers.clone(), connect_timeout: self.connect_timeout }
+    }
+}
+
+impl<B> Pool<B>
+where
+    B: Body<Data = Bytes, Error: Into<Box<dyn std::error::Error + Send + Sync>>> + Unpin + 'static,
+{
+    /// An empty pool.
+    pub fn new(connect_timeout: Duration) -> Self {
+        let peers = Peers { idle: HashMap::new(), multiplexed: HashMap::new() };
+        Self { peers: Rc::new(RefCell::new(peers)), connect_timeout }
+    }
+
+    /// Closes the idle connections to a peer.
+    pub fn forget(&self, key: u64) {
+        let mut peers = self.peers.borrow_mut();
+        peers.idle.remove(&key);
+        peers.multiplexed.remove(&key);
+    }
+
+    /// Sends one request and waits for the head of its response, at most `timeout`.
+    ///
+    /// A pooled connection that closed before a byte was written is replaced; a request that may have been written
+    /// is never written again.
+    ///
+    /// # Errors
+    /// [`SendError`].
+    pub async fn send(
+        &self,
+        key: u64,
+        peer: &Peer,
+        protocol: Protocol,
+        request: Request<B>,
+        timeout: Option<Duration>,
+    ) -> Result<Response<Incoming>, SendError> {
+        match protocol {
+            Protocol::Http1 => self.send_http1(key, peer, request, timeout).await,
+            Protocol::Http2 => self.send_http2(key, peer, request, timeout).await,
+        }
+    }
+
+    async fn send_http1(
+        &self,
+        key: u64,
+        peer: &Peer,
+        mut request: Request<B>,
+        timeout: Option<Duration>,
+    ) -> Result<Response<Incoming>, SendError> {
+        let mut pooled = self.take_idle(key);
+        loop {
+            let was_pooled = pooled.is_some();
+            let mut sender = match pooled.take() {
+                Some(sender) => sender,
+                None => self.connect_http1(peer).await?,
+            };
+            match within(timeout, sender.try_send_request(request)).await? {
+                Ok(response) => {
+                    // The connection becomes free when the body has been read; hyper tells through `poll_ready`.
+                    self.put_back_when_ready(key, sender);
+                    return Ok(response);
+                }
+                Err(mut error) => match error.take_message() {
+                    Some(unsent) if was_pooled => {
+                        request = unsent;
+                        pooled = self.take_idle(key);
+                    }
+                    Some(_) => return Err(SendError::Unsent(error.into_error().to_string())),
+                    None => return Err(SendError::Broken(error.into_error().to_string())),
+                },
+            }
+        }
+    }
+
+    async fn send_http2(
+        &self,
+        key: u64,
+        peer: &Peer,
+        mut request: Request<B>,
+        timeout: Option<Duration>,
+    ) -> Result<Response<Incoming>, SendError> {
+        for fresh in [false, true] {
+            let known =
+                self.peers.borrow().multiplexed.get(&key).filter(|sender| !sender.is_closed()).cloned();
+            let mut sender = match known {
+                Some(sender) if !fresh => sender,
+                _ => self.connect_http2(key, peer).await?,
+            };
+            match within(timeout, sender.try_send_request(request)).await? {
+                Ok(response) => return Ok(response),
+                Err(mut error) => match error.take_message() {
+                    Some(unsent) if !fresh => request = unsent,
+                    Some(_) => return Err(SendError::Unsent(error.into_error().to_string())),
+                    None => return Err(SendError::Broken(error.into_error().to_string())),
+                },
+            }
+        }
+        Err(SendError::Unsent("no connection".into()))
+    }
+
+    fn take_idle(&self, key: u64) -> Option<http1::SendRequest<B>> {
+        let mut peers = self.peers.borrow_mut();
+        let idle = peers.idle.get_mut(&key)?;
+        while let Some(Idle { sender, since }) = idle.pop() {
+            if sender.is_ready() && since.elapsed() < MAX_IDLE_AGE {
+                return Some(sender);
+            }
+        }
+        None
+    }
+
+    fn put_back_when_ready(&self, key: u64, mut sender: http1::SendRequest<B>) {
+        if sender.is_ready() {
+            return self.put_back(key, sender);
+        }
+        let pool = self.clone();
+        tokio::task::spawn_local(async move {
+            if sender.ready().await.is_ok() {
+                pool.put_back(key, sender);
+            }
+        });
+    }
+
+    fn put_back(&self, key: u64, sender: http1::SendRequest<B>) {
+        let mut peers = self.peers.borrow_mut();
+        let idle = peers.idle.entry(key).or_default();
+        if idle.len() < MAX_IDLE {
+            idle.push(Idle { sender, since: Instant::now() });
+        }
+    }
+
+    async fn connect_http1(&self, peer: &Peer) -> Result<http1::SendRequest<B>, SendError> {
+        let connect = async {
+            let link =
+                peer.dial(Protocol::Http1).await.map_err(|error| SendError::Unsent(error.to_string()))?;
+            http1::Builder::new()
+                .max_buf_size(64 * 1024)
+                .handshake(TokioIo::new(link))
+                .await
+                .map_err(|error| SendError::Unsent(error.to_string()))
+        };
+        let (sender, connection) = tokio::time::timeout(self.connect_timeout, connect)
+            .await
+            .map_err(|_| SendError::ConnectTimeout)??;
+        tokio::task::spawn_local(async move {
+            if let Err(error) = connection.with_upgrades().await {
+                tracing::debug!(%error, "connection to a peer ended");
+            }
+        });
+        Ok(sender)
+    }
+
+    async fn connect_http2(&self, key: u64, peer: &Peer) -> Result<http2::SendRequest<B>, SendError> {
+        let connect = async {
+            let link =
+                peer.dial(Protocol::Http2).await.map_err(|error| SendError::Unsent(error.to_string()))?;
+            http2::Builder::new(LocalExec)
+                .handshake(TokioIo::new(link))
+                .await
+                .map_err(|error| SendError::Unsent(error.to_string()))
+        };
+        let (sender, connection) = tokio::time::timeout(self.connect_timeout, connect)
+            .await
+            .map_err(|_| SendError::ConnectTimeout)??;
+        tokio::task::spawn_local(async move {
+            if let Err(error) = connection.await {
+                tracing::debug!(%error, "connection to a peer ended");
+            }
+        });
+        self.peers.borrow_mut().multiplexed.insert(key, sender.clone());
+        Ok(sender)
+    }
+}
+
+async fn within<T>(timeout: Option<Duration>, work: impl Future<Output = T>) -> Result<T, SendError> {
+    match timeout {
+        None => Ok(work.await),
+        Some(timeout) => tokio::time::timeout(timeout, work).await.map_err(|_| SendError::Timeout),
+    }
+}
+
+/// Runs hyper's HTTP/2 tasks on the pool's thread.
+#[derive(Clone, Copy)]
+struct LocalExec;
+
+impl<F: Future + 'static> hyper::rt::Executor<F> for LocalExec {
+    fn execute(&self, future: F) {
+        tokio::task::spawn_local(async move {
+            future.await;
+        });
+    }
+}

@@ -1,0 +1,339 @@
+//! Accepts connections and serves them, each on one of the server's threads.
+
+use crate::conn::Conn;
+use crate::exec::LocalExec;
+use crate::limits::Limits;
+use crate::stream::Stream;
+use bytes::Bytes;
+use http::{Request, Response};
+use hyper::body::Incoming;
+use hyper::service::service_fn;
+use hyper_util::rt::TokioIo;
+use hyper_util::server::conn::auto;
+use rustls::ServerConfig;
+use std::cell::RefCell;
+use std::convert::Infallible;
+use std::future::Future;
+use std::net::{SocketAddr, TcpListener};
+use std::rc::Rc;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, AtomicUsize, Ordering};
+use std::time::Duration;
+use tokio::net::TcpStream;
+use tokio::sync::mpsc;
+use tokio::task::{AbortHandle, LocalSet};
+use tokio_util::sync::CancellationToken;
+
+/// Answers requests on one server thread.
+pub trait Handler: 'static {
+    /// The body of its answers.
+    type Body: http_body::Body<Data = Bytes, Error: Into<Box<dyn std::error::Error + Send + Sync>>> + 'static;
+
+    /// Answers one request.
+    fn handle(
+        self: Rc<Self>,
+        request: Request<Incoming>,
+        conn: Arc<Conn>,
+    ) -> impl Future<Output = Response<Self::Body>> + 'static;
+}
+
+/// A server that cannot start.
+#[derive(Debug, thiserror::Error)]
+pub enum ServerError {
+    /// The address cannot be listened on.
+    #[error("cannot listen on {address}: {source}")]
+    Listen {
+        /// The address.
+        address: SocketAddr,
+        /// Why.
+        source: std::io::Error,
+    },
+    /// A thread or its runtime cannot be made.
+    #[error("cannot start a server thread: {0}")]
+    Thread(#[from] std::io::Error),
+}
+
+/// A bound address with its limits.
+pub struct Listener {
+    socket: TcpListener,
+    tls: Option<Arc<ServerConfig>>,
+    limits: Limits,
+}
+
+impl Listener {
+    /// Binds.
+    ///
+    /// # Errors
+    /// [`ServerError::Listen`].
+    pub fn bind(
+        address: SocketAddr,
+        tls: Option<Arc<ServerConfig>>,
+        limits: Limits,
+    ) -> Result<Self, ServerError> {
+        let bind = || {
+            let socket =
+                socket2::Socket::new(socket2::Domain::for_address(address), socket2::Type::STREAM, None)?;
+            socket.set_reuse_address(true)?;
+            socket.set_nonblocking(true)?;
+            socket.bind(&address.into())?;
+            socket.listen(4096)?;
+            Ok(TcpListener::from(socket))
+        };
+        let socket = bind().map_err(|source| ServerError::Listen { address, source })?;
+        Ok(Self { socket, tls, limits })
+    }
+
+    /// Where it listens.
+    ///
+    /// # Errors
+    /// When the system cannot tell.
+    pub fn local_addr(&self) -> std::io::Result<SocketAddr> {
+        self.socket.local_addr()
+    }
+}
+
+/// A running server.
+pub struct Server {
+    address: SocketAddr,
+    closing: CancellationToken,
+    threads: Vec<std::thread::JoinHandle<()>>,
+}
+
+struct Shared {
+    limits: Limits,
+    tls: Option<tokio_rustls::TlsAcceptor>,
+    tick: Arc<AtomicU32>,
+    open: AtomicUsize,
+    closing: CancellationToken,
+}
+
+impl Server {
+    /// Starts `threads` threads, each with the handler that `make` builds on it (inside its runtime).
+    ///
+    /// # Errors
+    /// [`ServerError`].
+    pub fn start<H: Handler>(
+        listener: Listener,
+        threads: usize,
+        name: &str,
+        make: impl Fn(usize) -> Rc<H> + Send + Sync + 'static,
+    ) -> Result<Self, ServerError> {
+        let address = listener.local_addr()?;
+        let closing = CancellationToken::new();
+        let shared = Arc::new(Shared {
+            tls: listener.tls.clone().map(tokio_rustls::TlsAcceptor::from),
+            limits: listener.limits.clone(),
+            tick: Arc::new(AtomicU32::new(0)),
+            open: AtomicUsize::new(0),
+            closing: closing.clone(),
+        });
+        let make = Arc::new(make);
+        let (mut inboxes, mut started) = (Vec::new(), Vec::new());
+        let mut socket = Some(listener.socket);
+        let mut receivers = Vec::new();
+        for _ in 0..threads.max(1) {
+            let (sender, receiver) = mpsc::unbounded_channel();
+            inboxes.push(sender);
+            receivers.push(receiver);
+        }
+        for (index, receiver) in receivers.into_iter().enumerate() {
+            let (shared, make, inboxes, socket) =
+                (shared.clone(), make.clone(), inboxes.clone(), socket.take());
+            let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+            let thread = std::thread::Builder::new().name(format!("{name}-{index}")).spawn(move || {
+                let local = LocalSet::new();
+                local.block_on(&runtime, async move {
+                    if let Some(socket) = socket {
+                        tokio::task::spawn_local(accept(socket, inboxes, shared.clone()));
+                    }
+                    serve_thread(make(index), receiver, shared).await;
+                });
+            })?;
+            started.push(thread);
+        }
+        drop(inboxes);
+        Ok(Self { address, closing, threads: started })
+    }
+
+    /// Where it listens.
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// Stops accepting, lets requests in flight end, and closes what is left after `drain`. Blocks.
+    pub fn close(self, drain: Duration) {
+        self.closing.cancel();
+        let deadline = std::time::Instant::now() + drain;
+        for thread in self.threads {
+            while !thread.is_finished() && std::time::Instant::now() < deadline {
+                std::thread::sleep(Duration::from_millis(5));
+            }
+            if thread.is_finished() && thread.join().is_err() {
+                tracing::error!("a server thread panicked");
+            }
+        }
+    }
+}
+
+async fn accept(
+    socket: TcpListener,
+    inboxes: Vec<mpsc::UnboundedSender<(std::net::TcpStream, SocketAddr)>>,
+    shared: Arc<Shared>,
+) {
+    let socket = match tokio::net::TcpListener::from_std(socket) {
+        Ok(socket) => socket,
+        Err(error) => return tracing::error!(%error, "cannot accept connections"),
+    };
+    let tick = shared.tick.clone();
+    let clock = tokio::task::spawn_local(async move {
+        let mut seconds = tokio::time::interval(Duration::from_secs(1));
+        loop {
+            seconds.tick().await;
+            tick.fetch_add(1, Ordering::Relaxed);
+        }
+    });
+    let mut next = inboxes.iter().cycle();
+    loop {
+        let accepted = tokio::select! {
+            () = shared.closing.cancelled() => break,
+            accepted = socket.accept() => accepted,
+        };
+        match accepted {
+            Ok((stream, peer)) => {
+                if shared.open.load(Ordering::Relaxed) >= shared.limits.max_connections {
+                    tracing::warn!(%peer, "connection limit reached; closed a new one");
+                    continue;
+                }
+                shared.open.fetch_add(1, Ordering::Relaxed);
+                let sent = stream.into_std().ok().zip(next.next());
+                if sent.is_none_or(|(stream, inbox)| inbox.send((stream, peer)).is_err()) {
+                    shared.open.fetch_sub(1, Ordering::Relaxed);
+                }
+            }
+            // Out of descriptors: wait for some to be freed rather than spin.
+            Err(error) => {
+                tracing::warn!(%error, "cannot accept a connection");
+                tokio::time::sleep(Duration::from_millis(50)).await;
+            }
+        }
+    }
+    clock.abort();
+}
+
+/// The connections of one thread, to be watched and, at the end, waited for.
+type Watched = Rc<RefCell<Vec<(Arc<Conn>, AbortHandle)>>>;
+
+async fn serve_thread<H: Handler>(
+    handler: Rc<H>,
+    mut inbox: mpsc::UnboundedReceiver<(std::net::TcpStream, SocketAddr)>,
+    shared: Arc<Shared>,
+) {
+    let watched = Watched::default();
+    let watch = tokio::task::spawn_local(watch_stalls(watched.clone(), shared.limits.clone()));
+    loop {
+        let next = tokio::select! {
+            () = shared.closing.cancelled() => break,
+            next = inbox.recv() => next,
+        };
+        let Some((stream, peer)) = next else { break };
+        let open = OpenCount(shared.clone());
+        let Ok(stream) = TcpStream::from_std(stream) else { continue };
+        let conn = Arc::new(Conn::new(peer, shared.tls.is_some(), shared.tick.clone()));
+        let task = tokio::task::spawn_local(serve_connection(
+            handler.clone(),
+            stream,
+            conn.clone(),
+            shared.clone(),
+            open,
+        ));
+        watched.borrow_mut().push((conn, task.abort_handle()));
+    }
+    while watched.borrow().iter().any(|(_, task)| !task.is_finished()) {
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    watch.abort();
+}
+
+/// Closes what stalls, once a second.
+async fn watch_stalls(watched: Watched, limits: Limits) {
+    let ticks = |limit: Duration| u32::try_from(limit.as_secs()).unwrap_or(u32::MAX);
+    let mut seconds = tokio::time::interval(Duration::from_secs(1));
+    loop {
+        seconds.tick().await;
+        watched.borrow_mut().retain(|(conn, task)| {
+            if conn.is_stalled(ticks(limits.head_timeout), ticks(limits.write_timeout)) {
+                tracing::debug!(peer = %conn.peer(), "closed a stalled connection");
+                task.abort();
+            }
+            !task.is_finished()
+        });
+    }
+}
+
+struct OpenCount(Arc<Shared>);
+
+impl Drop for OpenCount {
+    fn drop(&mut self) {
+        self.0.open.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+struct InFlight(Arc<Conn>);
+
+impl Drop for InFlight {
+    fn drop(&mut self) {
+        self.0.request_ended();
+    }
+}
+
+async fn serve_connection<H: Handler>(
+    handler: Rc<H>,
+    tcp: TcpStream,
+    conn: Arc<Conn>,
+    shared: Arc<Shared>,
+    _open: OpenCount,
+) {
+    if let Err(error) = tcp.set_nodelay(true) {
+        tracing::debug!(%error, "cannot set TCP_NODELAY");
+    }
+    let stream = match &shared.tls {
+        None => Stream::plain(tcp, conn.clone()),
+        // A handshake that stalls is seen by the watch: nothing has been asked on this connection yet.
+        Some(acceptor) => match acceptor.accept(tcp).await {
+            Ok(tls) => Stream::tls(tls, conn.clone()),
+            Err(error) => return tracing::debug!(peer = %conn.peer(), %error, "TLS handshake failed"),
+        },
+    };
+    let service = service_fn(move |request| {
+        let in_flight = InFlight(conn.clone());
+        conn.request_began();
+        let answer = handler.clone().handle(request, conn.clone());
+        async move {
+            let answer = answer.await;
+            drop(in_flight);
+            Ok::<_, Infallible>(answer)
+        }
+    });
+    let mut builder = auto::Builder::new(LocalExec);
+    builder
+        .http1()
+        .max_buf_size(shared.limits.max_head_bytes.max(8192))
+        .half_close(false)
+        .pipeline_flush(true);
+    builder
+        .http2()
+        .max_concurrent_streams(shared.limits.max_streams)
+        .max_header_list_size(u32::try_from(shared.limits.max_head_bytes).unwrap_or(u32::MAX));
+    let connection = builder.serve_connection_with_upgrades(TokioIo::new(stream), service);
+    let mut connection = std::pin::pin!(connection);
+    let ended = tokio::select! {
+        ended = connection.as_mut() => ended,
+        () = shared.closing.cancelled() => {
+            connection.as_mut().graceful_shutdown();
+            connection.await
+        }
+    };
+    if let Err(error) = ended {
+        tracing::debug!(%error, "connection ended");
+    }
+}
