@@ -295,6 +295,6 @@ mod tests {
         let mut url = Url::parse("http://d/").unwrap();
         let query = AuditQuery { path: Some("/a b&c".into()), limit: Some(5), ..AuditQuery::default() };
         add_query(&mut url, &query);
-        assert_eq!(url.as_str(), "http://d/?limit=5&path=%2Fa+b%26c");
+        assert_eq!(url.as_str(), "http://d/?path=%2Fa+b%26c&limit=5");
     }
 }
