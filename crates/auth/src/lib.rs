@@ -1,1 +1,25 @@
-//! To be written.
+//! Who is asking, and by which proof: the directory, logins, sessions, tokens, service accounts and the keys that sign.
+//!
+//! Everything here answers one of two questions. *Is this credential good?* ([`Authenticator`], which ends in a
+//! [`Session`] or in an [`AuthError`]) and *which key signs this?* ([`KeyRing`]). What a session may do is policy's matter.
+
+pub mod directory;
+pub mod keys;
+
+mod authenticator;
+mod clock;
+mod error;
+mod identity;
+mod random;
+mod revocations;
+mod session;
+mod settings;
+
+pub use authenticator::{Authenticator, ServiceAccount, ServiceChange, SessionInfo};
+pub use clock::{Clock, ClockError};
+pub use error::AuthError;
+pub use identity::IdentityTokens;
+pub use keys::KeyRing;
+pub use revocations::Revocations;
+pub use session::{Scopes, Session, SessionFacts, SessionId, SessionKind};
+pub use settings::AuthSettings;

@@ -16,6 +16,7 @@ pub mod secret;
 pub mod statement;
 pub mod target;
 pub mod time;
+pub mod token;
 
 mod wire;
 

@@ -6,6 +6,7 @@ pub mod daemon;
 pub mod database;
 pub mod echo;
 mod identity;
+pub mod ldap;
 pub mod mariadb;
 pub mod message;
 pub mod postgres;

@@ -1,0 +1,189 @@
+//! One directory server: its idle service connections, and whether it answered lately. Binds of users never run on a
+//! connection that is shared or used again.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use doorman_core::secret::Secret;
+use ldap3_proto::proto::LdapResultCode;
+use parking_lot::Mutex;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::time::Instant;
+use zeroize::Zeroizing;
+
+use super::connection::{Connection, Endpoint, Fault, Found, Search, describe};
+
+/// A connection that has been idle longer is not used again: firewalls and servers drop such without a word.
+const MAX_IDLE: Duration = Duration::from_secs(60);
+/// How long a server that failed is asked last.
+const AVOIDED: Duration = Duration::from_secs(15);
+/// How long a refused service account rests. Every login would try it, and the directory would lock it.
+const ACCOUNT_RESTS: Duration = Duration::from_secs(30);
+
+/// The account that searches.
+pub(super) struct ServiceAccount {
+    pub(super) dn: String,
+    pub(super) password: Password,
+}
+
+/// Where its password is.
+pub(super) enum Password {
+    Given(Secret),
+    InFile(PathBuf),
+}
+
+/// A server of the directory.
+pub(super) struct Server {
+    endpoint: Endpoint,
+    account: Option<Arc<ServiceAccount>>,
+    idle: Mutex<Vec<(Connection, Instant)>>,
+    permits: Arc<Semaphore>,
+    failed_at: Mutex<Option<Instant>>,
+    account_refused_at: Mutex<Option<Instant>>,
+}
+
+impl Server {
+    pub(super) fn new(endpoint: Endpoint, account: Option<Arc<ServiceAccount>>, pool_size: usize) -> Self {
+        Self {
+            endpoint,
+            account,
+            idle: Mutex::default(),
+            permits: Arc::new(Semaphore::new(pool_size)),
+            failed_at: Mutex::default(),
+            account_refused_at: Mutex::default(),
+        }
+    }
+
+    /// Host and port, for messages.
+    pub(super) fn name(&self) -> String {
+        self.endpoint.name()
+    }
+
+    /// Whether it failed a moment ago, so that others should be asked first.
+    pub(super) fn is_avoided(&self) -> bool {
+        self.failed_at.lock().is_some_and(|at| at.elapsed() < AVOIDED)
+    }
+
+    /// Remembers how it just did.
+    pub(super) fn note(&self, works: bool) {
+        *self.failed_at.lock() = (!works).then(Instant::now);
+    }
+
+    /// A new connection without any identity, for the bind of one user.
+    pub(super) async fn open(&self) -> Result<Connection, Fault> {
+        Connection::open(&self.endpoint).await
+    }
+
+    /// A service connection, an idle one if there is one.
+    pub(super) async fn service(self: &Arc<Self>) -> Result<Lease, Fault> {
+        let permit = Arc::clone(&self.permits)
+            .acquire_owned()
+            .await
+            .map_err(|_| Fault::Unusable("the pool is closed".to_owned()))?;
+        let idle = self.take_idle();
+        let reused = idle.is_some();
+        let connection = match idle {
+            Some(connection) => connection,
+            None => self.open_service().await?,
+        };
+        let home = Some(Home { server: Arc::clone(self), _permit: permit });
+        Ok(Lease { connection: Some(connection), reused, home })
+    }
+
+    fn take_idle(&self) -> Option<Connection> {
+        let mut idle = self.idle.lock();
+        while let Some((mut connection, since)) = idle.pop() {
+            if since.elapsed() < MAX_IDLE && connection.is_quiet() {
+                return Some(connection);
+            }
+        }
+        None
+    }
+
+    async fn open_service(&self) -> Result<Connection, Fault> {
+        let Some(account) = &self.account else { return self.open().await };
+        if self.account_refused_at.lock().is_some_and(|at| at.elapsed() < ACCOUNT_RESTS) {
+            return Err(Fault::Unusable("the service account was refused and rests".to_owned()));
+        }
+        let password = account.password.read().await?;
+        let mut connection = self.open().await?;
+        let answer = connection.bind(&account.dn, password.expose()).await?;
+        if answer.result.code == LdapResultCode::Success {
+            *self.account_refused_at.lock() = None;
+            return Ok(connection);
+        }
+        *self.account_refused_at.lock() = Some(Instant::now());
+        Err(Fault::Unusable(format!("the service account was refused: {}", describe(&answer.result))))
+    }
+}
+
+impl Password {
+    async fn read(&self) -> Result<Secret, Fault> {
+        let password = match self {
+            Self::Given(password) => password.clone(),
+            Self::InFile(path) => {
+                let text = Zeroizing::new(
+                    tokio::fs::read_to_string(path)
+                        .await
+                        .map_err(|error| Fault::Unusable(format!("{}: {error}", path.display())))?,
+                );
+                Secret::new(text.trim_end_matches(['\r', '\n']).to_owned())
+            }
+        };
+        if password.expose().is_empty() {
+            return Err(Fault::Unusable("the service account's password is empty".to_owned()));
+        }
+        Ok(password)
+    }
+}
+
+/// A connection in use. It goes back to its server's idle ones if its last answer was read to the end.
+pub(super) struct Lease {
+    connection: Option<Connection>,
+    reused: bool,
+    home: Option<Home>,
+}
+
+struct Home {
+    server: Arc<Server>,
+    _permit: OwnedSemaphorePermit,
+}
+
+impl Lease {
+    /// A connection on which a user has bound: to be used for that user and closed.
+    pub(super) fn own(connection: Connection) -> Self {
+        Self { connection: Some(connection), reused: false, home: None }
+    }
+
+    /// Searches. An idle connection can turn out to be dead only now; then a new one is opened, once.
+    pub(super) async fn search(&mut self, search: &Search<'_>) -> Result<Found, Fault> {
+        let reused = std::mem::take(&mut self.reused);
+        match (self.search_once(search).await, &self.home) {
+            (Err(Fault::Server(_)), Some(home)) if reused => {
+                // The others have most likely died with it.
+                home.server.idle.lock().clear();
+                self.connection = Some(home.server.open_service().await?);
+                self.search_once(search).await
+            }
+            (answer, _) => answer,
+        }
+    }
+
+    async fn search_once(&mut self, search: &Search<'_>) -> Result<Found, Fault> {
+        // Out of the lease while under way: if this future is dropped, so is the connection.
+        let mut connection =
+            self.connection.take().ok_or_else(|| Fault::Server("the connection broke off".to_owned()))?;
+        let found = connection.search(search).await?;
+        self.connection = Some(connection);
+        Ok(found)
+    }
+}
+
+impl Drop for Lease {
+    fn drop(&mut self) {
+        if let (Some(connection), Some(home)) = (self.connection.take(), &self.home) {
+            home.server.idle.lock().push((connection, Instant::now()));
+        }
+    }
+}

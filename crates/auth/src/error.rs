@@ -1,0 +1,42 @@
+//! Why a credential was not accepted: what the caller may know, and what only the audit log may.
+
+use doorman_core::code::Code;
+use std::time::Duration;
+
+/// A refused or impossible authentication.
+///
+/// The caller gets `code` (and `retry_after`) and nothing else; an unknown user and a wrong password differ only in
+/// `audit_reason`.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{code}: {audit_reason}")]
+pub struct AuthError {
+    /// What the caller is told.
+    pub code: Code,
+    /// What the audit entry says; never sent to the caller, never a secret.
+    pub audit_reason: String,
+    /// For [`Code::Throttled`]: when to come back.
+    pub retry_after: Option<Duration>,
+    /// The name that was claimed, unproven.
+    pub principal_hint: Option<String>,
+}
+
+impl AuthError {
+    /// An error with `code` that the audit log explains by `audit_reason`.
+    pub fn new(code: Code, audit_reason: impl Into<String>) -> Self {
+        Self { code, audit_reason: audit_reason.into(), retry_after: None, principal_hint: None }
+    }
+
+    /// Names whom the caller claimed to be.
+    #[must_use]
+    pub fn claimed_by(mut self, name: &str) -> Self {
+        self.principal_hint = Some(name.chars().take(256).collect());
+        self
+    }
+
+    /// Says when to come back.
+    #[must_use]
+    pub fn retry_in(mut self, wait: Duration) -> Self {
+        self.retry_after = Some(wait);
+        self
+    }
+}
