@@ -132,16 +132,19 @@ pub struct Session {
     pub current: bool,
 }
 
-/// What a personal token is limited to. An empty list does not limit.
+/// What a personal token is limited to. An absent list does not limit; an empty one is refused.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct Scopes {
     /// Names of regions.
-    pub regions: Vec<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub regions: Option<Vec<String>>,
     /// Names of services.
-    pub services: Vec<String>,
-    /// HTTP methods.
-    pub methods: Vec<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub services: Option<Vec<String>>,
+    /// HTTP methods, upper-case.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub methods: Option<Vec<String>>,
 }
 
 /// `POST /auth/v1/tokens`
@@ -194,38 +197,51 @@ pub struct PersonalTokenSecret {
 pub struct NewServiceAccount {
     /// The name: `service:<name>` in policy and audit.
     pub name: String,
+    /// Who answers for it.
+    pub owner: String,
     /// What it is for.
     #[serde(default)]
-    pub description: Option<String>,
+    pub description: String,
+    /// The networks (CIDR) from which its secret is taken; empty: all.
+    #[serde(default)]
+    pub networks: Vec<String>,
 }
 
 /// `PATCH /auth/v1/service-accounts/{name}`: what is absent stays.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct ServiceAccountPatch {
+    /// Who answers for it.
+    pub owner: Option<String>,
     /// What it is for.
     pub description: Option<String>,
+    /// The networks (CIDR) from which its secret is taken; empty: all.
+    pub networks: Option<Vec<String>>,
     /// A disabled account is refused everywhere.
     pub disabled: Option<bool>,
 }
 
-/// A service account, without its secret.
+/// A service account, without its secrets.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct ServiceAccount {
     /// The name.
     pub name: String,
+    /// Who answers for it.
+    pub owner: String,
     /// What it is for.
-    pub description: Option<String>,
+    pub description: String,
+    /// The networks (CIDR) from which its secret is taken; empty: all.
+    pub networks: Vec<String>,
     /// Whether it is refused.
     pub disabled: bool,
+    /// How many secrets are good: two between a rotation and its end.
+    pub secrets: u32,
     /// RFC 3339.
     #[schema(format = DateTime)]
     pub created_at: String,
-    /// Who made it.
-    pub created_by: Option<String>,
-    /// When its secret was last changed; RFC 3339.
+    /// RFC 3339; kept to the minute.
     #[schema(format = DateTime)]
-    pub rotated_at: Option<String>,
+    pub last_used_at: Option<String>,
 }
 
 /// A service account with a new secret: the only time the secret is shown.

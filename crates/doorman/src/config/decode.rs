@@ -57,7 +57,11 @@ impl<'de> de::Deserializer<'de> for Decoder<'_> {
         visitor.visit_some(self)
     }
 
-    fn deserialize_newtype_struct<V: Visitor<'de>>(self, _: &'static str, visitor: V) -> Result<V::Value, Mismatch> {
+    fn deserialize_newtype_struct<V: Visitor<'de>>(
+        self,
+        _: &'static str,
+        visitor: V,
+    ) -> Result<V::Value, Mismatch> {
         visitor.visit_newtype_struct(self)
     }
 
@@ -68,7 +72,9 @@ impl<'de> de::Deserializer<'de> for Decoder<'_> {
         visitor: V,
     ) -> Result<V::Value, Mismatch> {
         match &self.0.value {
-            Value::Text(text) => visitor.visit_enum(IntoDeserializer::<Mismatch>::into_deserializer(text.as_str())),
+            Value::Text(text) => {
+                visitor.visit_enum(IntoDeserializer::<Mismatch>::into_deserializer(text.as_str()))
+            }
             _ => self.deserialize_any(visitor),
         }
     }
@@ -80,7 +86,8 @@ impl<'de> de::Deserializer<'de> for Decoder<'_> {
 }
 
 fn visit_table<'de, V: Visitor<'de>>(table: &Table, visitor: V) -> Result<V::Value, Mismatch> {
-    let mut entries = MapDeserializer::new(table.iter().map(|(key, entry)| (key.as_str(), Decoder(&entry.node))));
+    let mut entries =
+        MapDeserializer::new(table.iter().map(|(key, entry)| (key.as_str(), Decoder(&entry.node))));
     let value = visitor.visit_map(&mut entries)?;
     entries.end()?;
     Ok(value)

@@ -126,15 +126,21 @@ impl Document {
         }
         let node = parse_value(setting.value, start);
         let above = self.root.insert(&setting.keys, node).err()?;
-        let help = format!("set `{above}` as a whole: DOORMAN__{}=…", above.to_uppercase().replace('.', "__"));
-        Some(Fault::new(&above, format!("`{above}` is no table that {} could set a key of", setting.variable)).at(self.place(range)).help(help))
+        let help =
+            format!("set `{above}` as a whole: DOORMAN__{}=…", above.to_uppercase().replace('.', "__"));
+        Some(
+            Fault::new(&above, format!("`{above}` is no table that {} could set a key of", setting.variable))
+                .at(self.place(range))
+                .help(help),
+        )
     }
 
     /// Values of keys that are named like secrets, and passwords within URLs.
     fn secrets(&self) -> Vec<Range<usize>> {
         let mut found = Vec::new();
         for (path, _, span) in self.root.texts() {
-            let Some(Step::Key(key)) = path.steps().iter().rev().find(|step| matches!(step, Step::Key(_))) else {
+            let Some(Step::Key(key)) = path.steps().iter().rev().find(|step| matches!(step, Step::Key(_)))
+            else {
                 continue;
             };
             let is_secret = ["password", "passwd", "secret", "token"].iter().any(|word| key.contains(word));

@@ -29,7 +29,8 @@ impl Environment {
     /// The environment of this process.
     pub fn of_process() -> Self {
         Self::new(
-            std::env::vars_os().filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?))),
+            std::env::vars_os()
+                .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?))),
         )
     }
 

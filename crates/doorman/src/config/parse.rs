@@ -57,7 +57,9 @@ fn convert(value: &Spanned<DeValue<'_>>, start: usize, faults: &mut Vec<Malforme
         DeValue::String(text) => Value::Text(text.to_string()),
         DeValue::Boolean(value) => Value::Boolean(*value),
         DeValue::Datetime(value) => Value::Datetime(value.to_string()),
-        DeValue::Array(array) => Value::Array(array.iter().map(|value| convert(value, start, faults)).collect()),
+        DeValue::Array(array) => {
+            Value::Array(array.iter().map(|value| convert(value, start, faults)).collect())
+        }
         DeValue::Table(table) => Value::Table(convert_table(table, start, faults)),
         DeValue::Integer(number) => match i64::from_str_radix(number.as_str(), number.radix()) {
             Ok(number) => Value::Integer(number),

@@ -32,7 +32,14 @@ pub struct Fault {
 impl Fault {
     /// `key` is the setting meant, as `server.listen`; empty where it is none.
     pub fn new(key: impl fmt::Display, message: impl Into<String>) -> Self {
-        Self { key: key.to_string(), message: message.into(), label: None, help: None, source: None, place: None }
+        Self {
+            key: key.to_string(),
+            message: message.into(),
+            label: None,
+            help: None,
+            source: None,
+            place: None,
+        }
     }
 
     /// Where it stands.

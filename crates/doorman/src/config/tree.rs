@@ -112,7 +112,10 @@ impl Node {
         match &self.value {
             Value::Text(text) => found.push((path.clone(), text, self.span.clone())),
             Value::Array(array) => {
-                array.iter().enumerate().for_each(|(index, node)| node.collect_texts(&path.index(index), found));
+                array
+                    .iter()
+                    .enumerate()
+                    .for_each(|(index, node)| node.collect_texts(&path.index(index), found));
             }
             Value::Table(table) => {
                 table.iter().for_each(|(key, entry)| entry.node.collect_texts(&path.key(key), found));
