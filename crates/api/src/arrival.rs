@@ -15,7 +15,6 @@ const MAX_TEXT: usize = 1_024;
 #[derive(Clone, Debug)]
 pub(crate) struct Arrival {
     pub client_ip: IpAddr,
-    pub is_tls: bool,
     pub method: Method,
     pub path: String,
     pub user_agent: Option<String>,
@@ -26,14 +25,13 @@ pub(crate) struct Arrival {
 impl Arrival {
     /// Reads them from a request whose listener told the client's address.
     pub fn of(parts: &Parts, now_ms: u64) -> Result<Self, ApiError> {
-        let ClientAddr(ip, is_tls) = *parts
+        let ClientAddr(ip, _) = *parts
             .extensions
             .get()
             .ok_or_else(|| ApiError::internal("the listener did not say where the request comes from"))?;
         let user_agent = parts.headers.get(header::USER_AGENT).and_then(|agent| agent.to_str().ok());
         Ok(Self {
             client_ip: ip.to_canonical(),
-            is_tls,
             method: parts.method.clone(),
             path: clip(parts.uri.path()).to_owned(),
             user_agent: user_agent.map(|agent| clip(agent).to_owned()),

@@ -94,11 +94,18 @@ impl From<AuthError> for ApiError {
                 problem.errors = errors;
                 problem.into()
             }
-            Code::NotFound => Self::not_found("such thing"),
-            Code::Forbidden => Problem::new(Code::Forbidden, error.audit_reason).into(),
+            Code::NotFound => Problem::new(Code::NotFound, sentence(&error.audit_reason)).into(),
+            Code::Forbidden => Problem::new(Code::Forbidden, sentence(&error.audit_reason)).into(),
             _ => Refusal::from(error).problem.into(),
         }
     }
+}
+
+/// An inner message as a sentence.
+fn sentence(text: &str) -> String {
+    let mut chars = text.chars();
+    let first = chars.next().map(|c| c.to_uppercase().to_string()).unwrap_or_default();
+    format!("{first}{}.", chars.as_str())
 }
 
 impl From<StoreError> for ApiError {

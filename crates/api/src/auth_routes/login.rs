@@ -1,7 +1,6 @@
 //! Logins and their end.
 
 use crate::arrival::Arrival;
-use crate::entry::put_caller;
 use crate::error::{ApiError, ApiResult};
 use crate::gate::Authorized;
 use crate::input::Json;
@@ -15,7 +14,6 @@ use doorman_core::code::Code;
 use doorman_core::record::{Kind, OutcomeState};
 use doorman_core::secret::Secret;
 use doorman_core::time::format_rfc3339;
-use doorman_door::Caller;
 use doorman_door::caller::Refusal;
 use doorman_door::journal::Draft;
 use http::{HeaderValue, StatusCode, header};
@@ -65,9 +63,11 @@ pub(crate) async fn log_in(
 
 /// Writes the login down. Where that cannot be, there was none.
 async fn write_login(state: &ApiState, arrival: &Arrival, session: &Arc<Session>) -> ApiResult<()> {
-    let caller = Caller::direct(session.clone());
+    let user = session.principal.to_string();
     let mut record = arrival.record(Kind::Login);
-    put_caller(&mut record, &caller);
+    record.actor = Some(user.as_str().into());
+    record.subject = Some(user.as_str().into());
+    record.session = Some(session.id_text().into());
     record.decision = Some("permit".into());
     record.state = Some(OutcomeState::Done);
     record.status = Some(200);

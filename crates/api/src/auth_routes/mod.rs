@@ -2,4 +2,8 @@
 
 pub(crate) mod login;
 pub(crate) mod me;
+mod owner;
+pub(crate) mod service_accounts;
+pub(crate) mod sessions;
+pub(crate) mod tokens;
 pub(crate) mod verify;
