@@ -1,17 +1,18 @@
 //! What is measured: chains of servers in front of the one upstream.
 
+mod database;
 mod direct;
 mod doorman;
 mod envoy;
 mod haproxy;
 mod nginx;
 
-use std::any::Any;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Result, ensure};
 
+pub use database::Database;
 pub use direct::Direct;
 pub use doorman::Doorman;
 pub use envoy::Envoy;
@@ -36,6 +37,8 @@ pub struct Site<'a> {
     pub directory: PathBuf,
     pub upstream: SocketAddr,
     pub credentials: &'a Credentials,
+    /// Where database servers of their own account make their directories: on the same disk.
+    pub disk: &'a Path,
     /// Where binaries that the rig installs are kept between runs.
     pub tools: &'a Path,
 }
@@ -58,23 +61,23 @@ pub trait Chain {
 pub struct Running {
     pub target: Target,
     servers: Vec<Server>,
-    /// What else must live as long: a database, a directory.
-    _kept: Vec<Box<dyn Any>>,
+    database: Option<database::Running>,
 }
 
 impl Running {
     pub fn new(target: Target, servers: Vec<Server>) -> Self {
-        Self { target, servers, _kept: Vec::new() }
+        Self { target, servers, database: None }
     }
 
-    pub fn keeping(mut self, kept: impl Any) -> Self {
-        self._kept.push(Box::new(kept));
-        self
+    /// With a database server, whose cost is the chain's too.
+    fn with_database(self, database: Option<database::Running>) -> Self {
+        Self { database, ..self }
     }
 
     /// The processes whose cost is the chain's. Their children count too.
     pub fn pids(&self) -> Vec<u32> {
-        self.servers.iter().map(Server::pid).collect()
+        let database = self.database.as_ref().and_then(database::Running::pid);
+        self.servers.iter().map(Server::pid).chain(database).collect()
     }
 
     /// Makes sure that the chain does what it is measured for: it answers, and only to whom it should.
@@ -92,12 +95,14 @@ impl Running {
             answer.size
         );
         if chain.checks_credentials() {
-            let status = ask(&self.target.without_headers())?.status;
-            ensure!(
-                matches!(status, 401 | 403),
-                "{} answers {status} to a request without credentials",
-                chain.name()
-            );
+            for stranger in [self.target.without_headers(), self.target.with_tampered_headers()] {
+                let status = ask(&stranger)?.status;
+                ensure!(
+                    matches!(status, 401 | 403),
+                    "{} answers {status} to credentials that are not good",
+                    chain.name()
+                );
+            }
         }
         Ok(())
     }

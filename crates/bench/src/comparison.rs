@@ -8,14 +8,14 @@ use std::time::Duration;
 
 use anyhow::{Context, Result, bail, ensure};
 
-use crate::chains::{Chain, Direct, Doorman, Envoy, Haproxy, Nginx, Running, Site};
+use crate::chains::{Chain, Database, Direct, Doorman, Envoy, Haproxy, Nginx, Running, Site};
 use crate::cli::{Comparison, Scenario};
 use crate::credentials::Credentials;
 use crate::process::Server;
 use crate::rounds::{self, ALONE, CROWD, MAIN, Plan, STEADY, Shot};
 use crate::scenarios::bodies::{self, Direction, Transfer};
 use crate::scenarios::memory::{self, Memory};
-use crate::targets::{self, DELAYED, DOORMAN, Findings, UNAUDITED};
+use crate::targets::{self, DELAYED, DOORMAN, Findings, MARIADB, POSTGRES, UNAUDITED, UNAUDITED_MARIADB};
 use crate::{meter, report};
 
 const WARM_UP: Duration = Duration::from_millis(700);
@@ -28,9 +28,9 @@ const FLUSH_DELAY: Duration = Duration::from_millis(2);
 
 /// Runs the comparison as asked on the command line.
 pub fn run(options: &Comparison) -> Result<()> {
-    let base = options.disk.clone().unwrap_or_else(std::env::temp_dir);
-    let directory = tempfile::Builder::new().prefix("doorman-bench-").tempdir_in(base)?;
-    let bench = Bench::prepare(options, directory.path())?;
+    let disk = options.disk.clone().unwrap_or_else(std::env::temp_dir);
+    let directory = tempfile::Builder::new().prefix("doorman-bench-").tempdir_in(&disk)?;
+    let bench = Bench::prepare(options, &disk, directory.path())?;
     let chains = select_chains(options)?;
     let wants = |scenario| options.scenarios.contains(&scenario);
 
@@ -55,20 +55,23 @@ fn select_chains(options: &Comparison) -> Result<Vec<Box<dyn Chain>>> {
     let own = std::env::current_exe()?;
     let beside = own.parent().map(|parent| parent.join("doorman")).context("this binary lies nowhere")?;
     let binary = options.doorman.clone().unwrap_or(beside);
-    let doorman = |name: &str, binary: &PathBuf, flush_delay| -> Box<dyn Chain> {
-        Box::new(Doorman { name: name.to_owned(), binary: binary.clone(), flush_delay })
+    let doorman = |name: &str, binary: &Path, database, flush_delay| -> Box<dyn Chain> {
+        Box::new(Doorman { name: name.to_owned(), binary: binary.to_owned(), database, flush_delay })
     };
     let mut known = vec![
-        doorman(DOORMAN, &binary, Duration::ZERO),
-        doorman(DELAYED, &binary, FLUSH_DELAY),
-        Box::new(Envoy { jwt_cache: false }),
-        Box::new(Envoy { jwt_cache: true }),
-        Box::new(Haproxy),
-        Box::new(Nginx),
+        doorman(DOORMAN, &binary, Database::Sqlite, Duration::ZERO),
+        doorman(DELAYED, &binary, Database::Sqlite, FLUSH_DELAY),
+        doorman(MARIADB, &binary, Database::Mariadb, Duration::ZERO),
+        doorman(POSTGRES, &binary, Database::Postgres, Duration::ZERO),
     ];
     if let Some(unaudited) = &options.unaudited {
-        known.push(doorman(UNAUDITED, unaudited, Duration::ZERO));
+        known.push(doorman(UNAUDITED, unaudited, Database::Sqlite, Duration::ZERO));
+        known.push(doorman(UNAUDITED_MARIADB, unaudited, Database::Mariadb, Duration::ZERO));
     }
+    known.push(Box::new(Envoy { jwt_cache: false }));
+    known.push(Box::new(Envoy { jwt_cache: true }));
+    known.push(Box::new(Haproxy));
+    known.push(Box::new(Nginx));
     if options.only.is_empty() {
         return Ok(known);
     }
@@ -85,6 +88,7 @@ fn select_chains(options: &Comparison) -> Result<Vec<Box<dyn Chain>>> {
 /// What all measurements share: the upstream, the keys, a place for files.
 struct Bench<'a> {
     options: &'a Comparison,
+    disk: &'a Path,
     directory: &'a Path,
     upstream: SocketAddr,
     credentials: Credentials,
@@ -92,7 +96,7 @@ struct Bench<'a> {
 }
 
 impl<'a> Bench<'a> {
-    fn prepare(options: &'a Comparison, directory: &'a Path) -> Result<Self> {
+    fn prepare(options: &'a Comparison, disk: &'a Path, directory: &'a Path) -> Result<Self> {
         let mut command = Command::new(std::env::current_exe()?);
         command.args(["upstream", "--threads", &options.upstream_threads.to_string()]);
         let mut server = Server::start("upstream", &command, directory)?;
@@ -101,7 +105,7 @@ impl<'a> Bench<'a> {
             Ok(output.strip_prefix("listening ").and_then(|address| address.trim().parse().ok()))
         })?;
         let credentials = Credentials::make(directory)?;
-        Ok(Self { options, directory, upstream, credentials, _upstream: server })
+        Ok(Self { options, disk, directory, upstream, credentials, _upstream: server })
     }
 
     /// A chain of its own for `purpose`, checked.

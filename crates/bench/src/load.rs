@@ -44,6 +44,20 @@ impl Target {
         Self { headers: Vec::new(), ..self.clone() }
     }
 
+    /// The same place, asked with credentials in which one character near the end, in a token's signature, is another.
+    pub fn with_tampered_headers(&self) -> Self {
+        let tamper = |value: &str| {
+            let (head, tail) = value.split_at(value.len().saturating_sub(20));
+            format!(
+                "{head}{}{}",
+                if tail.starts_with('A') { 'B' } else { 'A' },
+                tail.get(1..).unwrap_or_default()
+            )
+        };
+        let headers = self.headers.iter().map(|(name, value)| (name.clone(), tamper(value))).collect();
+        Self { headers, ..self.clone() }
+    }
+
     /// A request's head as bytes. `length`: of the body that will follow.
     pub fn request(&self, method: &str, path: &str, length: Option<u64>) -> Vec<u8> {
         let mut head = format!("{method} {}{path} HTTP/1.1\r\nhost: {}\r\n", self.base_path, self.address);
@@ -144,6 +158,17 @@ mod tests {
     fn load_aims_at_loopback_only() {
         assert!(Target::new("192.0.2.1:80".parse().unwrap(), "", vec![]).is_err());
         assert!(Target::new("127.0.0.1:80".parse().unwrap(), "", vec![]).is_ok());
+    }
+
+    #[test]
+    fn tampering_changes_one_character() {
+        let headers =
+            vec![("authorization".to_owned(), "Bearer 0123456789abcdefghijklmnopqrstuvwxyz".to_owned())];
+        let target = Target::new("127.0.0.1:80".parse().unwrap(), "", headers).unwrap();
+        let [whole, tampered] =
+            [&target, &target.with_tampered_headers()].map(|target| target.request("GET", "/", None));
+        assert_eq!(whole.len(), tampered.len());
+        assert_eq!(whole.iter().zip(&tampered).filter(|(one, other)| one != other).count(), 1);
     }
 
     #[test]

@@ -43,15 +43,14 @@ pub fn cpu_seconds(roots: &[u32]) -> Result<f64> {
     Ok(ticks as f64 / TICKS_PER_SECOND)
 }
 
-/// Resident memory of the trees under `roots`, in KiB. Pages shared between processes are divided among them
-/// (proportional set size), so that a second process of the same binary is not charged for its code again.
+/// Resident memory of the trees under `roots`, in KiB: the plain sum, though processes of one binary share its pages.
 pub fn resident_kib(roots: &[u32]) -> Result<u64> {
     let mut total = 0;
     for pid in process_tree(roots)? {
-        let Ok(rollup) = fs::read_to_string(format!("/proc/{pid}/smaps_rollup")) else { continue };
-        total += rollup
+        let Ok(status) = fs::read_to_string(format!("/proc/{pid}/status")) else { continue };
+        total += status
             .lines()
-            .find_map(|line| line.strip_prefix("Pss:"))
+            .find_map(|line| line.strip_prefix("VmRSS:"))
             .and_then(|rest| rest.split_whitespace().next())
             .and_then(|number| number.parse::<u64>().ok())
             .unwrap_or(0);

@@ -8,7 +8,7 @@ use comfy_table::{Cell, CellAlignment, Table, presets};
 use serde_json::{Value, json};
 
 use crate::figures::{CPU, Figures, INSTRUCTIONS, P50, P99, RATE};
-use crate::rounds::{Load, Shot};
+use crate::rounds::Shot;
 use crate::scenarios::bodies::Direction;
 use crate::targets::{Findings, Row, Verdict};
 
@@ -44,7 +44,7 @@ pub fn print_medians(shots: &[Shot]) {
                 Cell::new(errors),
             ]);
         }
-        println!("{table}");
+        println!("{table}\n");
     }
 }
 
@@ -60,7 +60,7 @@ pub fn print_scenarios(findings: &Findings<'_>) {
                 number(Some(memory.bytes_per_connection / 1024.0), 1),
             ]);
         }
-        println!("{table}");
+        println!("{table}\n");
     }
     if !findings.transfers.is_empty() {
         let mut table = new_table(&["large body", "direction", "round", "MiB/s", "memory rise MiB"]);
@@ -74,7 +74,7 @@ pub fn print_scenarios(findings: &Findings<'_>) {
                 number(Some(transfer.memory_rise_mib), 1),
             ]);
         }
-        println!("{table}");
+        println!("{table}\n");
     }
 }
 
@@ -97,7 +97,7 @@ pub fn print_targets(rows: &[Row]) {
             Cell::new(mark),
         ]);
     }
-    println!("{table}");
+    println!("{table}\n");
 }
 
 /// Everything, single measurements included.
@@ -145,9 +145,4 @@ fn distinct<T: PartialEq>(values: impl Iterator<Item = T>) -> Vec<T> {
         }
     }
     seen
-}
-
-/// Loads in the order in which they are run.
-pub fn label_loads(loads: &[Load]) -> String {
-    loads.iter().map(|load| load.label()).collect::<Vec<_>>().join(", ")
 }

@@ -7,7 +7,7 @@ use std::time::Duration;
 use anyhow::{Context, Result};
 use serde_json::json;
 
-use super::{Chain, Running, Site};
+use super::{Chain, Database, Running, Site};
 use crate::flush_delay;
 use crate::load::Target;
 use crate::load::blocking::post_json;
@@ -17,6 +17,7 @@ pub struct Doorman {
     /// As in tables: `Doorman`, or with what differs behind it.
     pub name: String,
     pub binary: PathBuf,
+    pub database: Database,
     /// Added to each of its flushes.
     pub flush_delay: Duration,
 }
@@ -30,6 +31,10 @@ impl Chain for Doorman {
         let listen = free_address()?;
         let mut command = Command::new(&self.binary);
         command.args(["demo", "--listen", &listen.to_string(), "--data"]).arg(site.directory.join("data"));
+        let database = self.database.start(site.disk)?;
+        if let Some(database) = &database {
+            command.env("DOORMAN__DATABASE__URL", database.url()?);
+        }
         if !self.flush_delay.is_zero() {
             flush_delay::apply(&mut command, self.flush_delay, &site.directory)?;
         }
@@ -40,6 +45,6 @@ impl Chain for Doorman {
         let token =
             session.get("token").and_then(|token| token.as_str()).context("the login gave no token")?;
         let headers = vec![("authorization".to_owned(), format!("Bearer {token}"))];
-        Ok(Running::new(Target::new(listen, "/r/eu/bench", headers)?, vec![server]))
+        Ok(Running::new(Target::new(listen, "/r/eu/bench", headers)?, vec![server]).with_database(database))
     }
 }
