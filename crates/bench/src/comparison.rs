@@ -2,7 +2,7 @@
 
 use std::fs;
 use std::net::SocketAddr;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::Command;
 use std::time::Duration;
 
@@ -117,6 +117,7 @@ impl<'a> Bench<'a> {
             directory,
             upstream: self.upstream,
             credentials: &self.credentials,
+            disk: self.disk,
             tools: &self.options.tools,
         };
         let running = chain.start(&site).with_context(|| format!("starting {name}"))?;
@@ -153,9 +154,9 @@ impl<'a> Bench<'a> {
     }
 
     fn measure_memory(&self, chains: &[Box<dyn Chain>]) -> Result<Vec<Memory>> {
-        let measure = |chain: &Box<dyn Chain>| {
+        let measure = |chain: &dyn Chain| {
             let name = chain.name();
-            let running = self.start(chain.as_ref(), "memory")?;
+            let running = self.start(chain, "memory")?;
             let memory = memory::measure(&name, &running).with_context(|| format!("memory of {name}"))?;
             eprintln!(
                 "{name}: {} KiB, and {:.0} bytes an idle connection",
@@ -163,7 +164,7 @@ impl<'a> Bench<'a> {
             );
             Ok(memory)
         };
-        chains.iter().map(measure).collect()
+        chains.iter().map(|chain| measure(chain.as_ref())).collect()
     }
 
     fn measure_bodies(&self, chains: &[Box<dyn Chain>]) -> Result<Vec<Transfer>> {

@@ -26,8 +26,7 @@ pub fn serve(listen: SocketAddr, threads: usize) -> Result<()> {
     let listener = TcpListener::bind(listen).with_context(|| format!("listening on {listen}"))?;
     listener.set_nonblocking(true)?;
     println!("listening {}", listener.local_addr()?);
-    let small: Arc<[u8]> =
-        answer_head(BODY_SIZE).into_bytes().into_iter().chain([b'x'; BODY_SIZE as usize]).collect();
+    let small = standard_answer();
     thread::scope(|scope| {
         for _ in 0..threads.max(1) {
             let (listener, small) = (listener.try_clone()?, Arc::clone(&small));
@@ -40,6 +39,10 @@ pub fn serve(listen: SocketAddr, threads: usize) -> Result<()> {
         }
         Ok(())
     })
+}
+
+fn standard_answer() -> Arc<[u8]> {
+    answer_head(BODY_SIZE).into_bytes().into_iter().chain([b'x'; BODY_SIZE as usize]).collect()
 }
 
 fn accept_loop(listener: TcpListener, small: Arc<[u8]>) -> Result<()> {
@@ -120,4 +123,51 @@ async fn write_zeros(stream: &mut TcpStream, size: u64) -> Result<()> {
         left -= step;
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::Write;
+    use std::time::Duration;
+
+    use super::*;
+    use crate::load::blocking::{connect, receive};
+    use crate::load::{Target, Window, closed, paced};
+
+    /// An upstream that lives as long as the test process.
+    fn start() -> SocketAddr {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        listener.set_nonblocking(true).unwrap();
+        let address = listener.local_addr().unwrap();
+        thread::spawn(move || accept_loop(listener, standard_answer()));
+        address
+    }
+
+    #[test]
+    fn both_loops_count_good_answers_of_the_window() {
+        let target = Target::new(start(), "", Vec::new()).unwrap();
+        let window = Window::after(Duration::from_millis(50), Duration::from_millis(300)).unwrap();
+        let sample = closed::run(&target, "/bench", 4, 2, window).unwrap();
+        assert!(!sample.latencies.is_empty());
+        assert_eq!((sample.errors, sample.first_error), (0, None));
+        let window = Window::after(Duration::from_millis(50), Duration::from_millis(300)).unwrap();
+        let sample = paced::run(&target, "/bench", 4, 100.0, window).unwrap();
+        assert!((1..=35).contains(&sample.latencies.len()), "{} answers", sample.latencies.len());
+        assert_eq!((sample.errors, sample.first_error), (0, None));
+    }
+
+    #[test]
+    fn bodies_of_any_size_pass_both_ways() {
+        let target = Target::new(start(), "", Vec::new()).unwrap();
+        let mut stream = connect(target.address()).unwrap();
+        let mut buffer = vec![0; 64 * 1024];
+        stream.write_all(&target.request("GET", "/bytes/3000000", None)).unwrap();
+        assert_eq!(receive(&mut stream, &mut buffer).unwrap().size, 3_000_000);
+        stream.write_all(&target.request("PUT", "/x", Some(300_000))).unwrap();
+        stream.write_all(&vec![b'y'; 300_000]).unwrap();
+        assert_eq!(receive(&mut stream, &mut buffer).unwrap().size, "{\"received\":300000}".len() as u64);
+        let chunked = b"POST /x HTTP/1.1\r\ntransfer-encoding: chunked\r\n\r\n5\r\nhello\r\n0\r\n\r\n";
+        stream.write_all(chunked).unwrap();
+        assert_eq!(receive(&mut stream, &mut buffer).unwrap().size, "{\"received\":5}".len() as u64);
+    }
 }

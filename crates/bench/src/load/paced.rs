@@ -90,7 +90,37 @@ fn wait_until(due: Instant) -> Instant {
 
 #[cfg(test)]
 mod tests {
+    use std::io::{Read, Write};
+    use std::net::TcpListener;
+
     use super::*;
+
+    /// Answers the one connection it accepts at once, except that it sleeps `stall` before its third answer.
+    fn serve_with_stall(listener: &TcpListener, stall: Duration) {
+        let (mut stream, _) = listener.accept().unwrap();
+        let mut buffer = [0; 1024];
+        for index in 0.. {
+            if stream.read(&mut buffer).unwrap() == 0 {
+                return;
+            }
+            if index == 2 {
+                thread::sleep(stall);
+            }
+            stream.write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n").unwrap();
+        }
+    }
+
+    #[test]
+    fn a_stall_is_charged_to_every_request_that_fell_due_in_it() {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let target = Target::new(listener.local_addr().unwrap(), "", Vec::new()).unwrap();
+        thread::spawn(move || serve_with_stall(&listener, Duration::from_millis(400)));
+        let window = Window::after(Duration::ZERO, Duration::from_millis(800)).unwrap();
+        let sample = run(&target, "/", 1, 100.0, window).unwrap();
+        // 30 requests fell due in the stall's first 300 ms and so waited for at least its last 100.
+        let slow = sample.latencies.iter().filter(|nanos| **nanos >= 100_000_000).count();
+        assert!(slow >= 29, "{slow} of {} were slow", sample.latencies.len());
+    }
 
     #[test]
     fn requests_fall_due_at_the_rate() {
