@@ -45,7 +45,7 @@ pub struct Comparison {
     /// How often every chain is measured [default: 5, with --quick 2]
     #[arg(long)]
     pub rounds: Option<usize>,
-    /// Seconds of each measurement [default: 5, with --quick 1.5]
+    /// Seconds of each measurement [default: 3, with --quick 1.5]
     #[arg(long)]
     pub seconds: Option<f64>,
     /// Write everything that was measured to this file

@@ -138,7 +138,7 @@ impl<'a> Bench<'a> {
             let started = self.start(chain.as_ref(), "rounds")?;
             running.push((chain, started));
         }
-        let seconds = self.options.seconds.unwrap_or(if self.options.quick { 1.5 } else { 5.0 });
+        let seconds = self.options.seconds.unwrap_or(if self.options.quick { 1.5 } else { 3.0 });
         let plan = Plan {
             rounds: self.rounds()?,
             warm_up: WARM_UP,

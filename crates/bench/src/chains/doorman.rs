@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::process::Command;
 use std::time::Duration;
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, ensure};
 use serde_json::json;
 
 use super::{Chain, Database, Running, Site};
@@ -28,6 +28,11 @@ impl Chain for Doorman {
     }
 
     fn start(&self, site: &Site<'_>) -> Result<Running> {
+        ensure!(
+            self.binary.is_file(),
+            "{} is not there: build it with `cargo build --release -p doorman`, or name one with --doorman",
+            self.binary.display()
+        );
         let listen = free_address()?;
         let mut command = Command::new(&self.binary);
         command.args(["demo", "--listen", &listen.to_string(), "--data"]).arg(site.directory.join("data"));

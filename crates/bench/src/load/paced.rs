@@ -17,7 +17,11 @@ use super::{MAX_CONNECTIONS, MAX_REQUESTS, Sample, Target, Window};
 /// How late a sleeping sender may wake without the server being charged for it: the timer's error, not the server's.
 const TIMER_SLACK: Duration = Duration::from_micros(200);
 
+/// After the window, requests that fell due in it may still be sent for so long; what then remains is an error each.
+const GRACE: Duration = Duration::from_secs(2);
+
 /// Sends `GET path` at `rate` requests a second over at most `connections` connections until the window ends.
+/// Unlike in a closed loop, requests count that fell due in the window, whenever they were answered.
 pub fn run(target: &Target, path: &str, connections: usize, rate: f64, window: Window) -> Result<Sample> {
     ensure!((1..=MAX_CONNECTIONS).contains(&connections), "1 to {MAX_CONNECTIONS} connections");
     ensure!(rate.is_finite() && rate > 0.0, "the rate must be above 0");
@@ -56,11 +60,15 @@ fn drive(address: SocketAddr, request: &[u8], schedule: &Schedule, window: Windo
     let mut buffer = vec![0; 16 * 1024];
     while let Some(due) = schedule.take().filter(|due| *due < window.until) {
         let started = wait_until(due);
+        if Instant::now() > window.until + GRACE {
+            sample.record_error(&anyhow::anyhow!("still unsent {GRACE:?} after the end"));
+            continue;
+        }
         let outcome = exchange(&mut connection, address, request, &mut buffer);
         let now = Instant::now();
         match outcome {
             Ok(answer) if answer.status == 200 => {
-                if window.counts(now) {
+                if window.counts(due) {
                     sample.latencies.push(u64::try_from((now - started).as_nanos()).unwrap_or(u64::MAX));
                 }
                 if !answer.keep_alive {
