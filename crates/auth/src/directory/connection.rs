@@ -134,8 +134,6 @@ pub(super) struct Search<'a> {
 /// What was found.
 pub(super) struct Found {
     pub(super) entries: Vec<Entry>,
-    /// Whether the server also pointed elsewhere. Such pointers are never followed.
-    pub(super) references: bool,
     pub(super) result: LdapResult,
 }
 
@@ -192,7 +190,6 @@ impl Connection {
     /// A search to its end. An answer that breaks off is an error and never a shorter result.
     pub(super) async fn search(&mut self, search: &Search<'_>) -> Result<Found, Fault> {
         let mut found = Vec::new();
-        let mut references = false;
         let mut cookie = Vec::new();
         loop {
             let request = LdapOp::SearchRequest(LdapSearchRequest {
@@ -217,9 +214,9 @@ impl Connection {
                     LdapOp::SearchResultEntry(_) => {
                         return Err(Fault::Unusable(format!("more than {MAX_ENTRIES} entries")));
                     }
-                    LdapOp::SearchResultReference(_) => references = true,
                     LdapOp::SearchResultDone(result) => break (serving(result)?, message.ctrl),
-                    LdapOp::IntermediateResponse(_) => {}
+                    // Pointers to other servers end every search from the root of a Windows domain. Never followed.
+                    LdapOp::SearchResultReference(_) | LdapOp::IntermediateResponse(_) => {}
                     _ => return Err(Fault::Server("answered a search with something else".to_owned())),
                 }
             };
@@ -229,7 +226,7 @@ impl Connection {
             });
             match next {
                 Some(next) if result.code == LdapResultCode::Success => cookie = next,
-                _ => return Ok(Found { entries: found, references, result }),
+                _ => return Ok(Found { entries: found, result }),
             }
         }
     }
