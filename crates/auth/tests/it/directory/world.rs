@@ -2,6 +2,7 @@
 
 use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::LazyLock;
+use std::time::Duration;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -97,6 +98,7 @@ pub fn embedded_config(servers: &[&EmbeddedLdap]) -> LdapConfig {
         start_tls: false,
         bind_dn: Some("cn=doorman,dc=corp".to_owned()),
         bind_password: Some(secret("service-secret")),
+        refusal_floor: Duration::from_millis(1),
         ..LdapConfig::new(DirectoryKind::OpenLdap, urls, "dc=corp")
     }
 }
@@ -106,6 +108,7 @@ pub fn slapd_config(slapd: &Slapd) -> LdapConfig {
         start_tls: false,
         bind_dn: Some(slapd::SERVICE.to_owned()),
         bind_password: Some(secret(slapd::SERVICE_PASSWORD)),
+        refusal_floor: Duration::from_millis(1),
         ..LdapConfig::new(DirectoryKind::OpenLdap, vec![slapd.url()], slapd::BASE)
     }
 }
