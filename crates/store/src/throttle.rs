@@ -66,7 +66,7 @@ impl Database {
         new: &LoginTry<'_>,
         rule: &ThrottleRule,
     ) -> Result<LoginVerdict, StoreError> {
-        retrying(async || self.try_reserve(new, rule).await).await
+        retrying!(self.try_reserve(new, rule))
     }
 
     async fn try_reserve(&self, new: &LoginTry<'_>, rule: &ThrottleRule) -> Result<LoginVerdict, StoreError> {
