@@ -56,7 +56,7 @@ impl Passwords {
                 window_ms: ms(settings.throttle_window),
                 limit: settings.throttle_limit,
                 trusted_ms: ms(settings.known_address_for),
-                trusted_limit: KNOWN_ADDRESS_EXTRA,
+                trusted_limit: settings.throttle_limit.saturating_add(KNOWN_ADDRESS_EXTRA),
             },
             refused: refused.time_to_live(settings.throttle_window).build(),
             turns: moka::sync::Cache::builder().max_capacity(CAPACITY).time_to_idle(NOTE_EVERY).build(),
