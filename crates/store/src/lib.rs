@@ -1,1 +1,29 @@
-//! To be written.
+//! All SQL of Doorman, on SQLite, MySQL/MariaDB and Postgres.
+//!
+//! One numbered list of migrations (`migration.rs`) is rendered for each dialect, one set of queries runs on all three,
+//! and what differs between them stands in `dialect.rs`. Values are plain: nothing here knows HTTP or policy, and time
+//! is handed in.
+//!
+//! The journal is the one hot path: see [`Journal`].
+
+mod coordination;
+mod cursor;
+mod database;
+mod dialect;
+mod driver;
+mod durability;
+mod error;
+mod journal;
+mod migration;
+mod revocation;
+mod service_accounts;
+mod sessions;
+mod throttle;
+
+pub use database::{Database, DatabaseConfig};
+pub use dialect::Dialect;
+pub use error::{CommitError, StoreError};
+pub use journal::{Batch, Entry, Journal};
+pub use service_accounts::{SecretRow, ServiceAccountRow};
+pub use sessions::{SessionFilter, SessionKind, SessionRow};
+pub use throttle::{LoginEnd, LoginTry, LoginVerdict, ThrottleRule};

@@ -209,3 +209,13 @@ fn actions_and_resources_that_do_not_go_together_are_denied() {
     }
     assert!(set.decide(&alice, action::JOB_CREATE, Resource::Folder("dev")).permit);
 }
+
+#[test]
+fn the_examples_of_the_guide_are_good_policies_without_warnings() {
+    let guide = include_str!("../../../../docs/policy.md");
+    let examples: String =
+        guide.split("```cedar\n").skip(1).map(|rest| rest.split("```").next().unwrap()).collect();
+    let set = set(&examples);
+    assert!(set.len() >= 4);
+    assert_eq!(set.warnings(), []);
+}

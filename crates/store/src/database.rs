@@ -1,0 +1,147 @@
+//! The connection to the database: how it is made, and what every connection is set to.
+
+use crate::dialect::Dialect;
+use crate::driver::{Pool, SqliteFile};
+use crate::migration::{self, Part};
+use crate::{Journal, StoreError};
+use sqlx::mysql::MySqlConnectOptions;
+use sqlx::pool::PoolOptions;
+use sqlx::postgres::PgConnectOptions;
+use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqliteSynchronous};
+use sqlx::{ConnectOptions as _, Executor as _};
+use std::path::Path;
+use std::str::FromStr as _;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// Where the database is.
+#[derive(Clone)]
+pub struct DatabaseConfig {
+    /// `sqlite:PATH`, `mysql://…`, `mariadb://…` or `postgres://…`.
+    pub url: String,
+    /// Connections beside the journal's own.
+    pub max_connections: u32,
+    /// How long to wait for a connection.
+    pub acquire_timeout: Duration,
+}
+
+impl DatabaseConfig {
+    /// `url` with the usual limits.
+    pub fn new(url: impl Into<String>) -> Self {
+        Self { url: url.into(), max_connections: 8, acquire_timeout: Duration::from_secs(3) }
+    }
+}
+
+/// How a connection is made; the journal makes its own.
+#[derive(Clone)]
+pub(crate) enum Options {
+    Sqlite(SqliteConnectOptions),
+    MySql(MySqlConnectOptions),
+    Postgres(PgConnectOptions),
+}
+
+/// A database. Cloning shares its connections.
+#[derive(Clone)]
+pub struct Database {
+    pub(crate) pool: Pool,
+    pub(crate) options: Arc<Options>,
+}
+
+impl Database {
+    /// Connects. The schema is brought up to date by [`Database::migrate`], and [`Database::check_durability`] should
+    /// come before the first use.
+    pub async fn connect(config: &DatabaseConfig) -> Result<Self, StoreError> {
+        let options = Options::parse(&config.url)?;
+        let pool = match &options {
+            Options::Sqlite(options) => {
+                let pool = limits(config).connect_with(options.clone()).await?;
+                Pool::Sqlite(SqliteFile::new(pool))
+            }
+            Options::MySql(options) => {
+                let limits = limits::<sqlx::MySql>(config).after_connect(|connection, _| {
+                    Box::pin(async { connection.execute(MYSQL_SESSION).await.map(drop) })
+                });
+                Pool::MySql(limits.connect_with(options.clone()).await?)
+            }
+            Options::Postgres(options) => Pool::Postgres(limits(config).connect_with(options.clone()).await?),
+        };
+        Ok(Self { pool, options: Arc::new(options) })
+    }
+
+    /// Which SQL the database speaks.
+    pub fn dialect(&self) -> Dialect {
+        self.pool.dialect()
+    }
+
+    /// Brings the schema up to date. Replicas that start together wait for each other.
+    pub async fn migrate(&self) -> Result<(), StoreError> {
+        let migrator = migration::migrator(self.dialect(), &[Part::Main]);
+        match &self.pool {
+            Pool::Sqlite(file) => migrator.run(file.pool()).await?,
+            Pool::MySql(pool) => migrator.run(pool).await?,
+            Pool::Postgres(pool) => migrator.run(pool).await?,
+        }
+        Ok(())
+    }
+
+    /// Whether the database answers.
+    pub async fn ping(&self) -> Result<(), StoreError> {
+        self.pool.rows("SELECT 1", &[]).await.map(drop)
+    }
+
+    /// Opens the journal on a connection of its own.
+    pub async fn open_journal(&self) -> Result<Journal, StoreError> {
+        Journal::open(self.clone()).await
+    }
+
+    /// Closes every pooled connection.
+    pub async fn close(&self) {
+        match &self.pool {
+            Pool::Sqlite(file) => file.pool().close().await,
+            Pool::MySql(pool) => pool.close().await,
+            Pool::Postgres(pool) => pool.close().await,
+        }
+    }
+}
+
+/// What each MySQL session is set to: no gap locks, and no value cut to fit.
+pub(crate) const MYSQL_SESSION: &str = "SET SESSION sql_mode = CONCAT(@@sql_mode, ',STRICT_ALL_TABLES'); \
+     SET SESSION TRANSACTION ISOLATION LEVEL READ COMMITTED";
+
+fn limits<DB: sqlx::Database>(config: &DatabaseConfig) -> PoolOptions<DB> {
+    PoolOptions::new().max_connections(config.max_connections).acquire_timeout(config.acquire_timeout)
+}
+
+impl Options {
+    fn parse(url: &str) -> Result<Self, StoreError> {
+        let refused = |error: sqlx::Error| StoreError::Config(error.to_string());
+        if let Some(path) = url.strip_prefix("sqlite:") {
+            return Ok(Self::Sqlite(sqlite_options(Path::new(path.strip_prefix("//").unwrap_or(path)))));
+        }
+        match url.split_once("://") {
+            Some(("mysql" | "mariadb", rest)) => {
+                let options = MySqlConnectOptions::from_str(&format!("mysql://{rest}")).map_err(refused)?;
+                Ok(Self::MySql(options.charset("utf8mb4").disable_statement_logging()))
+            }
+            Some(("postgres" | "postgresql", _)) => {
+                let options = PgConnectOptions::from_str(url).map_err(refused)?;
+                Ok(Self::Postgres(options.application_name("doorman").disable_statement_logging()))
+            }
+            _ => Err(StoreError::Config(
+                "the URL must begin with sqlite:, mysql://, mariadb:// or postgres://".into(),
+            )),
+        }
+    }
+}
+
+fn sqlite_options(path: &Path) -> SqliteConnectOptions {
+    SqliteConnectOptions::new()
+        .filename(path)
+        .create_if_missing(true)
+        .journal_mode(SqliteJournalMode::Wal)
+        .synchronous(SqliteSynchronous::Full)
+        // Only macOS needs it, where a plain fsync stops at the drive's cache.
+        .pragma("fullfsync", "1")
+        .busy_timeout(Duration::from_secs(5))
+        .disable_statement_logging()
+}

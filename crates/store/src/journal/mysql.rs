@@ -1,0 +1,131 @@
+//! A commit on MySQL or MariaDB: the whole transaction as one command of the text protocol, values as hex literals.
+
+use super::{Batch, Failure};
+use crate::database::MYSQL_SESSION;
+use futures_util::StreamExt as _;
+use sqlx::mysql::MySqlConnectOptions;
+use sqlx::{AssertSqlSafe, ConnectOptions as _, Either, Executor as _, MySqlConnection};
+
+/// "Column cannot be null".
+const NOT_NULL: u16 = 1048;
+/// What stands around the values of a batch, at most.
+const AROUND: usize = 4096;
+/// What stands around one entry's values, hex of id and writer included.
+const AROUND_ENTRY: usize = 100;
+
+/// Bytes of claims and records that a command of at most `packet` bytes can carry; small entries are the worst.
+pub(super) fn room_in(packet: usize) -> usize {
+    packet.saturating_sub(AROUND) / 3
+}
+
+pub(super) async fn open(options: &MySqlConnectOptions) -> Result<MySqlConnection, sqlx::Error> {
+    let mut connection = options.connect().await?;
+    connection.execute(MYSQL_SESSION).await?;
+    Ok(connection)
+}
+
+pub(super) async fn commit(connection: &mut MySqlConnection, batch: &Batch<'_>) -> Result<(), Failure> {
+    let statements = 4 + usize::from(!batch.signatures.is_empty());
+    let mut done = 0;
+    let mut results = connection.fetch_many(sqlx::raw_sql(AssertSqlSafe(command(batch))));
+    let error = loop {
+        match results.next().await {
+            Some(Ok(Either::Left(_))) => done += 1,
+            Some(Ok(Either::Right(_))) => {}
+            Some(Err(error)) => break error,
+            None if done == statements => return Ok(()),
+            None => break sqlx::Error::WorkerCrashed,
+        }
+    };
+    drop(results);
+    let number = error
+        .as_database_error()
+        .and_then(|error| error.try_downcast_ref::<sqlx::mysql::MySqlDatabaseError>())
+        .map(sqlx::mysql::MySqlDatabaseError::number);
+    match number {
+        Some(NOT_NULL) if done == 1 => match connection.execute("ROLLBACK").await {
+            Ok(_) => Err(Failure::EpochMoved),
+            Err(error) => Err(Failure::NotCommitted(error)),
+        },
+        // The server stops at the first error, and losing the connection rolls back.
+        Some(_) if done + 1 < statements => Err(Failure::NotCommitted(error)),
+        _ => Err(Failure::Unknown(error)),
+    }
+}
+
+fn command(batch: &Batch<'_>) -> String {
+    let bytes: usize = batch.entries.iter().map(|entry| entry.claims.len() + entry.record.len()).sum();
+    let mut sql = String::with_capacity(
+        1024 + 2 * batch.statement.len()
+            + 2 * bytes
+            + AROUND_ENTRY * batch.entries.len()
+            + 200 * batch.signatures.len(),
+    );
+    let mut writer = String::with_capacity(40);
+    put_hex(&mut writer, &batch.writer.0);
+    // A moved epoch makes the writer NULL, which the column refuses.
+    sql.push_str(
+        "START TRANSACTION;\
+         INSERT INTO statement (writer,number,epoch,body,first_index,count,first_id,last_id) VALUES ((SELECT ",
+    );
+    sql.push_str(&writer);
+    sql.push_str(" FROM revocation_epoch WHERE epoch=");
+    put_number(&mut sql, batch.epoch);
+    sql.push_str(" LOCK IN SHARE MODE),");
+    put_number(&mut sql, batch.number);
+    sql.push(',');
+    put_number(&mut sql, batch.epoch);
+    sql.push(',');
+    put_hex(&mut sql, batch.statement);
+    sql.push(',');
+    put_number(&mut sql, batch.first_index);
+    sql.push(',');
+    put_number(&mut sql, batch.entries.len() as u64);
+    sql.push(',');
+    put_hex(&mut sql, &batch.first_id().0);
+    sql.push(',');
+    put_hex(&mut sql, &batch.last_id().0);
+    sql.push_str(");INSERT INTO journal (id,writer,claims,record) VALUES ");
+    for (index, entry) in batch.entries.iter().enumerate() {
+        sql.push_str(if index == 0 { "(" } else { "),(" });
+        put_hex(&mut sql, &entry.id.0);
+        sql.push(',');
+        sql.push_str(&writer);
+        sql.push(',');
+        put_hex(&mut sql, entry.claims);
+        sql.push(',');
+        put_hex(&mut sql, entry.record);
+    }
+    if !batch.signatures.is_empty() {
+        sql.push_str(");INSERT IGNORE INTO statement_signature (writer,number,signature) VALUES ");
+        for (index, (of, signature)) in batch.signatures.iter().enumerate() {
+            sql.push_str(if index == 0 { "(" } else { "),(" });
+            sql.push_str(&writer);
+            sql.push(',');
+            put_number(&mut sql, *of);
+            sql.push(',');
+            put_hex(&mut sql, signature);
+        }
+    }
+    sql.push_str(");COMMIT");
+    sql
+}
+
+fn put_number(sql: &mut String, number: u64) {
+    use std::fmt::Write as _;
+    let _ = write!(sql, "{number}");
+}
+
+/// `x'…'`, which can hold anything and escape nothing.
+fn put_hex(sql: &mut String, bytes: &[u8]) {
+    const DIGITS: [char; 16] =
+        ['0', '1', '2', '3', '4', '5', '6', '7', '8', '9', 'a', 'b', 'c', 'd', 'e', 'f'];
+    sql.push_str("x'");
+    sql.extend(
+        bytes
+            .iter()
+            .flat_map(|byte| [byte >> 4, byte & 15])
+            .filter_map(|digit| DIGITS.get(usize::from(digit))),
+    );
+    sql.push('\'');
+}

@@ -1,0 +1,13 @@
+//! The contract of the store, run on every database: SQLite, MariaDB and Postgres.
+
+// Named test modules, so that lints know their plain functions for test code too.
+#[cfg(test)]
+mod durability;
+#[cfg(test)]
+mod identity;
+#[cfg(test)]
+mod journal;
+#[cfg(test)]
+mod revocation;
+#[cfg(test)]
+mod rig;
