@@ -1,2 +1,7 @@
-//! To be written.
+//! The one binary: servers and client commands.
+
+mod cli;
+mod config;
+mod roles;
+
 fn main() {}
