@@ -332,10 +332,7 @@ impl State {
                     return self.publish(taken, sealed, &key, &mut wakes);
                 }
                 Err(CommitError::EpochMoved { epoch: moved, revoked }) => {
-                    // Their own ends are learnt by the next poll; until then they are kept.
-                    self.around
-                        .revocations
-                        .apply(moved, revoked.into_iter().map(|session| (session, u64::MAX)));
+                    self.around.revocations.apply(moved, revoked);
                     epoch = self.screen(&mut taken, &mut wakes).max(moved);
                 }
                 Err(CommitError::NotCommitted(error)) => {
