@@ -1,6 +1,8 @@
 //! Why a credential was not accepted: what the caller may know, and what only the audit log may.
 
+use crate::directory::DirectoryError;
 use doorman_core::code::Code;
+use doorman_store::StoreError;
 use std::time::Duration;
 
 /// A refused or impossible authentication.
@@ -12,7 +14,8 @@ use std::time::Duration;
 pub struct AuthError {
     /// What the caller is told.
     pub code: Code,
-    /// What the audit entry says; never sent to the caller, never a secret.
+    /// What the audit entry says; never a secret. The caller may see it only with [`Code::Invalid`], [`Code::Conflict`]
+    /// and [`Code::NotFound`].
     pub audit_reason: String,
     /// For [`Code::Throttled`]: when to come back.
     pub retry_after: Option<Duration>,
@@ -38,5 +41,28 @@ impl AuthError {
     pub fn retry_in(mut self, wait: Duration) -> Self {
         self.retry_after = Some(wait);
         self
+    }
+}
+
+impl From<StoreError> for AuthError {
+    /// Without the database nothing can be written down either, so nothing is let through.
+    fn from(error: StoreError) -> Self {
+        let mut reason = error.to_string();
+        let mut source = std::error::Error::source(&error);
+        while let Some(error) = source {
+            reason.push_str(": ");
+            reason.push_str(&error.to_string());
+            source = error.source();
+        }
+        Self::new(Code::AuditUnavailable, reason)
+    }
+}
+
+impl From<DirectoryError> for AuthError {
+    fn from(error: DirectoryError) -> Self {
+        match error {
+            DirectoryError::BadCredentials { reason } => Self::new(Code::BadCredentials, reason.to_string()),
+            DirectoryError::Unavailable { detail } => Self::new(Code::DirectoryUnavailable, detail),
+        }
     }
 }

@@ -48,3 +48,8 @@ impl Default for AuthSettings {
         }
     }
 }
+
+/// A duration in milliseconds.
+pub(crate) fn ms(duration: Duration) -> u64 {
+    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
+}

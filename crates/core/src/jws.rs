@@ -1,7 +1,7 @@
 //! Compact JWS (RFC 7515) with Ed25519 (RFC 8037), pinned as RFC 8725 asks: the key decides the algorithm, `typ`
 //! decides the class, and a header may hold `alg`, `kid` and `typ` and nothing else.
 
-use crate::keys::{KeyUse, PublicKeys, SigningKey};
+use crate::keys::{KeyId, KeyUse, PublicKeys, SigningKey};
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 
@@ -46,6 +46,15 @@ pub fn verify(typ: &str, key_use: KeyUse, keys: &PublicKeys, token: &str) -> Opt
     key.verifies(signed.as_bytes(), &signature).then(|| URL_SAFE_NO_PAD.decode(claims).ok()).flatten()
 }
 
+/// Which key a token says it is signed with; says nothing about whether it is.
+pub fn key_id(token: &str) -> Option<KeyId> {
+    if token.len() > MAX_LEN {
+        return None;
+    }
+    let header = URL_SAFE_NO_PAD.decode(token.split_once('.')?.0).ok()?;
+    serde_json::from_slice::<Header<'_>>(&header).ok()?.kid.parse().ok()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -71,6 +80,7 @@ mod tests {
         let (key, keys) = key_and_ring();
         let token = sign("at+jwt", &key, b"{}");
         assert_eq!(verify("at+jwt", KeyUse::Token, &keys, &token).as_deref(), Some(b"{}".as_slice()));
+        assert_eq!(key_id(&token), Some(key.id()));
         assert!(verify("other", KeyUse::Token, &keys, &token).is_none());
         assert!(verify("at+jwt", KeyUse::Control, &keys, &token).is_none());
         let kid = key.id();

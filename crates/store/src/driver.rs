@@ -331,18 +331,17 @@ impl Tx {
     }
 }
 
-/// Runs a transaction again while the database says that it lost a race (deadlock, lock wait).
-pub(crate) async fn retrying<T>(
-    mut run: impl AsyncFnMut() -> Result<T, StoreError>,
-) -> Result<T, StoreError> {
-    const TRIES: u32 = 8;
-    for _ in 1..TRIES {
-        match run().await {
-            Err(error) if error.is_transient() => {
-                tracing::debug!("a transaction lost a race and is run again")
+/// Runs a transaction again while the database says that it lost a race (deadlock, lock wait). A macro, since the
+/// future of an `AsyncFnMut` cannot be known to be `Send`.
+macro_rules! retrying {
+    ($run:expr) => {{
+        let mut tries = 0;
+        loop {
+            match $run.await {
+                Err(error) if error.is_transient() && tries < 8 => tries += 1,
+                ended => break ended,
             }
-            ended => return ended,
         }
-    }
-    run().await
+    }};
 }
+pub(crate) use retrying;

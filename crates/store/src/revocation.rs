@@ -8,7 +8,7 @@ impl Database {
     /// Revokes sessions and returns the new epoch. When it returns, every batch in the journal was checked either
     /// before, and is committed, or knows of it.
     pub async fn revoke_sessions(&self, sessions: &[[u8; 16]], now_ms: u64) -> Result<u64, StoreError> {
-        retrying(async || self.try_revoke(sessions, now_ms).await).await
+        retrying!(self.try_revoke(sessions, now_ms))
     }
 
     async fn try_revoke(&self, sessions: &[[u8; 16]], now_ms: u64) -> Result<u64, StoreError> {

@@ -15,7 +15,8 @@ pub struct ThrottleRule {
     pub limit: u32,
     /// How long an address is trusted by an account that succeeded from there.
     pub trusted_ms: u64,
-    /// Failures of one account from one trusted address within the window.
+    /// Failures of one account within the window, from anywhere, after which trusted addresses may not try either: the
+    /// directory never sees more.
     pub trusted_limit: u32,
 }
 
@@ -66,7 +67,7 @@ impl Database {
         new: &LoginTry<'_>,
         rule: &ThrottleRule,
     ) -> Result<LoginVerdict, StoreError> {
-        retrying(async || self.try_reserve(new, rule).await).await
+        retrying!(self.try_reserve(new, rule))
     }
 
     async fn try_reserve(&self, new: &LoginTry<'_>, rule: &ThrottleRule) -> Result<LoginVerdict, StoreError> {
@@ -86,13 +87,10 @@ impl Database {
                 )
                 .await?
                 .is_some();
-            let mut own = 0;
-            for row in &failures {
-                own += u32::from(row.text(1)? == new.address);
-            }
-            if !is_trusted || own >= rule.trusted_limit {
+            let limit = if is_trusted { rule.trusted_limit.max(rule.limit) } else { rule.limit } as usize;
+            if failures.len() >= limit {
                 // The try that has to leave the window before the account is below its limit again.
-                let leaving = failures.get(failures.len() - (rule.limit as usize).max(1).min(failures.len()));
+                let leaving = failures.get(failures.len() - limit.max(1).min(failures.len()));
                 let at = leaving.map(|row| row.uint(0)).transpose()?.unwrap_or(new.now_ms);
                 return Ok(LoginVerdict::Refused { until_ms: at.saturating_add(rule.window_ms) });
             }

@@ -13,5 +13,6 @@ pub mod postgres;
 pub mod raw;
 pub mod recorder;
 pub mod serve;
+pub mod slapd;
 pub mod tls;
 mod websocket;

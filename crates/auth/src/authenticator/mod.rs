@@ -1,17 +1,35 @@
 //! From a credential to a [`Session`], and everything that is done to sessions afterwards.
 
+mod basic;
+mod bearer;
+mod issue;
+mod listing;
+mod service;
+mod upkeep;
+
+pub use bearer::Verified;
+pub use listing::SessionInfo;
+pub use service::{ServiceAccount, ServiceChange};
+
 use crate::directory::Directory;
-use crate::session::{Scopes, Session, SessionId};
+use crate::keyed::{Fingerprint, KeyedHash};
+use crate::passwords::Passwords;
+use crate::people::{DirectoryState, People};
+use crate::session::{Session, SessionId};
 use crate::settings::AuthSettings;
 use crate::{AuthError, Clock, KeyRing, Revocations};
 use doorman_core::code::Code;
-use doorman_core::principal::Principal;
-use doorman_core::secret::Secret;
-use std::net::IpAddr;
+use doorman_store::Database;
 use std::sync::Arc;
 use std::time::Duration;
 
-/// Proves who is asking. Cheap to clone; all clones share their caches.
+/// How many sessions and how many verified tokens and passwords are kept in memory, each.
+const CAPACITY: u64 = 100_000;
+
+/// After this long a session is read from the database again, be it used or not. Less than [`Revocations`] remember.
+const KEEP: Duration = Duration::from_secs(10 * 60);
+
+/// Proves who is asking. Cheap to clone; all clones share their caches, which are bounded.
 #[derive(Clone)]
 pub struct Authenticator(Arc<Inner>);
 
@@ -19,179 +37,140 @@ struct Inner {
     settings: AuthSettings,
     keys: KeyRing,
     clock: Clock,
+    database: Database,
     directory: Arc<dyn Directory>,
     revocations: Arc<Revocations>,
-}
-
-/// A service account, without its secrets.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct ServiceAccount {
-    /// Its name: 1–64 of `a-z`, `0-9`, `.`, `_`, `-`, beginning with a letter or digit.
-    pub name: String,
-    /// Who answers for it.
-    pub owner: String,
-    /// What it is for.
-    pub description: String,
-    /// The networks (CIDR) from which its secret is taken; empty: all.
-    pub networks: Vec<String>,
-    /// Whether its secret is refused.
-    pub disabled: bool,
-    /// How many secrets are good: two between a rotation and its end.
-    pub secrets: usize,
-    /// When it was made (ms).
-    pub created_ms: u64,
-    /// When a secret was last verified (ms), to a minute.
-    pub last_used_ms: Option<u64>,
-}
-
-/// What [`Authenticator::create_service`] and [`Authenticator::update_service`] set.
-#[derive(Clone, Debug, Default)]
-pub struct ServiceChange {
-    /// Who answers for it.
-    pub owner: Option<String>,
-    /// What it is for.
-    pub description: Option<String>,
-    /// The networks (CIDR) from which its secret is taken; empty: all.
-    pub networks: Option<Vec<String>>,
-    /// Whether its secret is refused.
-    pub disabled: Option<bool>,
-}
-
-/// A session as its owner and administrators see it.
-#[derive(Clone, Debug)]
-pub struct SessionInfo {
-    /// What is known of it; groups are those of its last check.
-    pub session: Arc<Session>,
-    /// The name of a personal token.
-    pub name: Option<String>,
-    /// From where it was begun.
-    pub client_ip: Option<String>,
-    /// By which program it was begun.
-    pub user_agent: Option<String>,
-}
-
-fn unwritten<T>() -> Result<T, AuthError> {
-    Err(AuthError::new(Code::DirectoryUnavailable, "not written yet"))
+    keyed: Arc<KeyedHash>,
+    people: People,
+    passwords: Arc<Passwords>,
+    /// Tokens whose signature and claims were verified, by SHA-256.
+    tokens: moka::sync::Cache<[u8; 32], Arc<bearer::VerifiedToken>>,
+    sessions: moka::future::Cache<SessionId, Arc<Session>>,
+    user_passwords: moka::future::Cache<Fingerprint, Arc<Session>>,
+    service_secrets: moka::future::Cache<Fingerprint, Arc<service::ProvenSecret>>,
+    /// Secrets that are no service account's, until when (ms): spares the hashing.
+    wrong_secrets: moka::sync::Cache<Fingerprint, u64>,
+    upkeep: upkeep::Upkeep,
 }
 
 impl Authenticator {
-    /// Checks a directory password and begins a session: the token (an RFC 9068 JWT) and the session.
-    ///
-    /// # Errors
-    /// [`Code::BadCredentials`], [`Code::Throttled`], [`Code::DirectoryUnavailable`], [`Code::AuditUnavailable`].
-    pub async fn login(
-        &self,
-        username: &str,
-        password: &Secret,
-        client_ip: IpAddr,
-        user_agent: &str,
-        ttl: Option<Duration>,
-    ) -> Result<(Secret, Arc<Session>), AuthError> {
-        unwritten()
-    }
-
-    /// Ends one session for good, everywhere. Ending an ended one is no error.
-    pub async fn logout(&self, session: SessionId) -> Result<(), AuthError> {
-        unwritten()
-    }
-
-    /// The session of an access token. Callers on a hot path keep the answer while [`Session::is_live`] and
-    /// [`Revocations::epoch`] stand.
-    pub async fn verify_bearer(&self, token: &str) -> Result<Arc<Session>, AuthError> {
-        unwritten()
-    }
-
-    /// The session of a name and password: of the service account with exactly this name if there is one, even if it is
-    /// disabled, otherwise of the directory's user.
-    pub async fn verify_basic(
-        &self,
-        name: &str,
-        password: &Secret,
-        client_ip: IpAddr,
-    ) -> Result<Arc<Session>, AuthError> {
-        unwritten()
-    }
-
-    /// A five-minute token of the same session.
-    pub fn session_token(&self, session: &Session) -> Result<Secret, AuthError> {
-        unwritten()
-    }
-
-    /// A personal access token: shown once, narrowed to `scopes`, good until `expires_ms`.
-    pub async fn issue_personal(
-        &self,
-        owner: &Session,
-        name: &str,
-        scopes: Option<Scopes>,
-        expires_ms: u64,
-        client_ip: IpAddr,
-    ) -> Result<(Secret, Arc<Session>), AuthError> {
-        unwritten()
-    }
-
-    /// The user's live session of this token, if `username` names that user. For `POST /auth/v1/verify`; delegation asks
-    /// besides for [`Session::is_own_login`].
-    ///
-    /// # Errors
-    /// Only when it cannot be known: a bad token is `None`.
-    pub async fn verify_user_token(
-        &self,
-        username: &str,
-        token: &str,
-    ) -> Result<Option<Arc<Session>>, AuthError> {
-        unwritten()
-    }
-
-    /// Live sessions (logins, Basic, services), of one principal or of all, newest first.
-    pub async fn list_sessions(&self, of: Option<&Principal>) -> Result<Vec<SessionInfo>, AuthError> {
-        unwritten()
-    }
-
-    /// Live personal tokens, of one principal or of all, newest first.
-    pub async fn list_tokens(&self, of: Option<&Principal>) -> Result<Vec<SessionInfo>, AuthError> {
-        unwritten()
-    }
-
-    /// Ends sessions and tokens for good, everywhere; returns the new revocation epoch.
-    pub async fn revoke(&self, sessions: &[SessionId]) -> Result<u64, AuthError> {
-        unwritten()
-    }
-
-    /// Reads the groups of users seen lately anew. To be called every ten seconds or so.
-    pub async fn refresh_groups(&self) {}
-
-    /// Makes a service account; the secret is shown here once.
-    pub async fn create_service(
-        &self,
-        name: &str,
-        set: ServiceChange,
-        secret: Option<Secret>,
-    ) -> Result<(ServiceAccount, Secret), AuthError> {
-        unwritten()
-    }
-
-    /// A second secret beside the present one; the one before that ends.
-    pub async fn rotate_service(&self, name: &str) -> Result<Secret, AuthError> {
-        unwritten()
-    }
-
-    /// Changes a service account. Disabling ends its sessions.
-    pub async fn update_service(&self, name: &str, set: ServiceChange) -> Result<ServiceAccount, AuthError> {
-        unwritten()
-    }
-
-    /// Deletes a service account and ends its sessions.
-    pub async fn delete_service(&self, name: &str) -> Result<(), AuthError> {
-        unwritten()
-    }
-
-    /// All service accounts by name.
-    pub async fn list_services(&self) -> Result<Vec<ServiceAccount>, AuthError> {
-        unwritten()
+    /// An authenticator over these. `revocations` must come from [`Revocations::open`] on the same database, before.
+    /// Call [`Authenticator::tick`] every second from then on.
+    pub fn new(
+        settings: AuthSettings,
+        keys: KeyRing,
+        clock: Clock,
+        directory: Arc<dyn Directory>,
+        database: Database,
+        revocations: Arc<Revocations>,
+    ) -> Self {
+        let keyed = Arc::new(KeyedHash::new());
+        let people = People::new(directory.clone(), &settings, clock.clone());
+        let passwords =
+            Passwords::new(directory.clone(), database.clone(), &settings, clock.clone(), keyed.clone());
+        Self(Arc::new(Inner {
+            people,
+            passwords: Arc::new(passwords),
+            keyed,
+            tokens: moka::sync::Cache::builder().max_capacity(CAPACITY).time_to_live(KEEP).build(),
+            sessions: moka::future::Cache::builder().max_capacity(CAPACITY).time_to_live(KEEP).build(),
+            user_passwords: moka::future::Cache::builder()
+                .max_capacity(CAPACITY)
+                .time_to_live(settings.basic_ttl)
+                .build(),
+            service_secrets: moka::future::Cache::builder()
+                .max_capacity(CAPACITY)
+                .time_to_live(settings.service_ttl)
+                .build(),
+            wrong_secrets: moka::sync::Cache::builder().max_capacity(CAPACITY).time_to_live(KEEP).build(),
+            upkeep: upkeep::Upkeep::default(),
+            settings,
+            keys,
+            clock,
+            database,
+            directory,
+            revocations,
+        }))
     }
 
     /// What was revoked, for hot caches.
     pub fn revocations(&self) -> &Arc<Revocations> {
         &self.0.revocations
+    }
+
+    /// The clock that decides about expiry.
+    pub fn clock(&self) -> &Clock {
+        &self.0.clock
+    }
+
+    /// The keys that sign and verify tokens.
+    pub fn keys(&self) -> &KeyRing {
+        &self.0.keys
+    }
+
+    /// The settings in force.
+    pub fn settings(&self) -> &AuthSettings {
+        &self.0.settings
+    }
+
+    /// Whether the directory answers, as far as it was asked lately.
+    pub fn directory_state(&self) -> DirectoryState {
+        self.0.people.state()
+    }
+
+    /// Ends one session for good, everywhere, with all that hangs on it. Ending an ended one is no error.
+    ///
+    /// # Errors
+    /// [`Code::AuditUnavailable`] when the database does not answer: then the session has not ended.
+    pub async fn logout(&self, session: SessionId) -> Result<(), AuthError> {
+        self.revoke(&[session]).await.map(drop)
+    }
+
+    /// Ends sessions and tokens for good, everywhere, with all that hangs on them. Returns the revocation epoch.
+    ///
+    /// # Errors
+    /// As [`Authenticator::logout`].
+    pub async fn revoke(&self, sessions: &[SessionId]) -> Result<u64, AuthError> {
+        let inner = &*self.0;
+        let mut all = sessions.to_vec();
+        for session in sessions {
+            all.extend(inner.database.session_children(session).await?);
+        }
+        all.sort_unstable();
+        all.dedup();
+        let epoch = inner.database.revoke_sessions(&all, inner.clock.now_ms()).await?;
+        inner.revocations.learn(all.iter().copied());
+        // Others may have revoked as well; only the whole list may move the epoch. If it cannot be had now, the next
+        // tick gets it.
+        if let Err(error) = inner.revocations.poll(&inner.database).await {
+            tracing::warn!(%error, "revocations not read");
+        }
+        for id in &all {
+            inner.drop_session(id).await;
+        }
+        Ok(epoch)
+    }
+}
+
+impl Inner {
+    /// Whether a session object from a cache may be used as it is.
+    fn is_good(&self, session: &Session) -> bool {
+        session.is_live(self.clock.now_ms()) && !self.revocations.contains(&session.id)
+    }
+
+    /// The session, unless it was revoked while it was being looked up.
+    fn unless_revoked(&self, session: Arc<Session>) -> Result<Arc<Session>, AuthError> {
+        if self.revocations.contains(&session.id) {
+            session.mark_stale();
+            return Err(AuthError::new(Code::TokenRevoked, "the session was ended")
+                .claimed_by(session.principal.name()));
+        }
+        Ok(session)
+    }
+
+    async fn drop_session(&self, id: &SessionId) {
+        if let Some(session) = self.sessions.remove(id).await {
+            session.mark_stale();
+        }
     }
 }

@@ -45,7 +45,6 @@ pub(super) fn attributes(plan: &Plan) -> Vec<String> {
 /// The one entry that `filter` matches under the bases. None, or more than one, is a refusal and never "the first".
 pub(super) async fn find_one(plan: &Plan, lease: &mut Lease, filter: &LdapFilter) -> Result<Entry, Fault> {
     let mut found: Vec<Entry> = Vec::new();
-    let mut references = false;
     for base in &plan.bases {
         let search = Search {
             base,
@@ -62,7 +61,6 @@ pub(super) async fn find_one(plan: &Plan, lease: &mut Lease, filter: &LdapFilter
             LdapResultCode::Referral => return Err(Fault::Refused(RefusedReason::Referral)),
             _ => return Err(Fault::Unusable(format!("cannot search users: {}", describe(&answer.result)))),
         }
-        references |= answer.references;
         for entry in answer.entries {
             let key = Dn::parse(&entry.dn).map(|dn| dn.key());
             // Bases may overlap.
@@ -73,7 +71,6 @@ pub(super) async fn find_one(plan: &Plan, lease: &mut Lease, filter: &LdapFilter
     }
     match (found.len(), found.pop()) {
         (1, Some(entry)) => Ok(entry),
-        (0, _) if references => Err(Fault::Refused(RefusedReason::Referral)),
         (0, _) => Err(Fault::Refused(RefusedReason::UnknownUser)),
         _ => Err(Fault::Refused(RefusedReason::Ambiguous)),
     }

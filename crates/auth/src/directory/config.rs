@@ -86,7 +86,7 @@ pub struct LdapConfig {
     /// Default: `100ms`.
     #[serde(default = "refusal_floor", deserialize_with = "duration")]
     pub refusal_floor: Duration,
-    /// Service connections to each server. Default: 8.
+    /// Service connections to each server at a time, and as many for binds of users. Default: 8.
     #[serde(default = "pool_size")]
     pub pool_size: usize,
     /// Entries asked for at a time. Default: 500; a directory may refuse more than 1000.

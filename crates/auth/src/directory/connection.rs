@@ -50,7 +50,6 @@ pub(super) struct Endpoint {
     host: Host<String>,
     port: u16,
     security: Security,
-    tls: Arc<ClientConfig>,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -64,11 +63,7 @@ enum Security {
 
 impl Endpoint {
     /// Parses `ldap://host[:port]` or `ldaps://host[:port]`.
-    pub(super) fn parse(
-        text: &str,
-        start_tls: bool,
-        tls: Arc<ClientConfig>,
-    ) -> Result<Self, LdapConfigError> {
+    pub(super) fn parse(text: &str, start_tls: bool) -> Result<Self, LdapConfigError> {
         let invalid = |problem: &str| LdapConfigError::invalid("urls", format!("`{text}`: {problem}"));
         let url = Url::parse(text).map_err(|error| invalid(&error.to_string()))?;
         let (security, default_port) = match (url.scheme(), start_tls) {
@@ -89,7 +84,12 @@ impl Endpoint {
                 format!("is required for `{text}`: passwords in clear are for loopback addresses only"),
             ));
         }
-        Ok(Self { host, port: url.port().unwrap_or(default_port), security, tls })
+        Ok(Self { host, port: url.port().unwrap_or(default_port), security })
+    }
+
+    /// Whether connections to it take certificates.
+    pub(super) fn is_secured(&self) -> bool {
+        self.security != Security::Plain
     }
 
     /// Host and port, for messages.
@@ -134,8 +134,6 @@ pub(super) struct Search<'a> {
 /// What was found.
 pub(super) struct Found {
     pub(super) entries: Vec<Entry>,
-    /// Whether the server also pointed elsewhere. Such pointers are never followed.
-    pub(super) references: bool,
     pub(super) result: LdapResult,
 }
 
@@ -153,7 +151,7 @@ pub(super) struct Connection {
 
 impl Connection {
     /// Connects and secures the connection. No credential is sent before that is done.
-    pub(super) async fn open(endpoint: &Endpoint) -> Result<Self, Fault> {
+    pub(super) async fn open(endpoint: &Endpoint, tls: Option<&Arc<ClientConfig>>) -> Result<Self, Fault> {
         let host = endpoint.host.to_string();
         let host = host.trim_matches(['[', ']']);
         let tcp = TcpStream::connect((host, endpoint.port)).await?;
@@ -161,12 +159,13 @@ impl Connection {
         if endpoint.security == Security::Plain && !tcp.peer_addr()?.ip().is_loopback() {
             return Err(Fault::Unusable(format!("{host} is not a loopback address, and StartTLS is off")));
         }
-        let tcp = match endpoint.security {
-            Security::Plain => return Ok(Self::over(Box::new(tcp))),
-            Security::Tls => tcp,
-            Security::StartTls => start_tls(tcp).await?,
+        let (tcp, tls) = match (endpoint.security, tls) {
+            (Security::Plain, _) => return Ok(Self::over(Box::new(tcp))),
+            (Security::Tls, Some(tls)) => (tcp, tls),
+            (Security::StartTls, Some(tls)) => (start_tls(tcp).await?, tls),
+            (_, None) => return Err(Fault::Unusable("no certificate authorities are loaded".to_owned())),
         };
-        let connector = TlsConnector::from(Arc::clone(&endpoint.tls));
+        let connector = TlsConnector::from(Arc::clone(tls));
         Ok(Self::over(Box::new(connector.connect(endpoint.server_name()?, tcp).await?)))
     }
 
@@ -192,7 +191,6 @@ impl Connection {
     /// A search to its end. An answer that breaks off is an error and never a shorter result.
     pub(super) async fn search(&mut self, search: &Search<'_>) -> Result<Found, Fault> {
         let mut found = Vec::new();
-        let mut references = false;
         let mut cookie = Vec::new();
         loop {
             let request = LdapOp::SearchRequest(LdapSearchRequest {
@@ -217,9 +215,9 @@ impl Connection {
                     LdapOp::SearchResultEntry(_) => {
                         return Err(Fault::Unusable(format!("more than {MAX_ENTRIES} entries")));
                     }
-                    LdapOp::SearchResultReference(_) => references = true,
                     LdapOp::SearchResultDone(result) => break (serving(result)?, message.ctrl),
-                    LdapOp::IntermediateResponse(_) => {}
+                    // Pointers to other servers end every search from the root of a Windows domain. Never followed.
+                    LdapOp::SearchResultReference(_) | LdapOp::IntermediateResponse(_) => {}
                     _ => return Err(Fault::Server("answered a search with something else".to_owned())),
                 }
             };
@@ -229,14 +227,14 @@ impl Connection {
             });
             match next {
                 Some(next) if result.code == LdapResultCode::Success => cookie = next,
-                _ => return Ok(Found { entries: found, references, result }),
+                _ => return Ok(Found { entries: found, result }),
             }
         }
     }
 
-    /// Whether nothing has come in since the last answer. What comes unasked is the end of the connection.
-    pub(super) fn is_quiet(&mut self) -> bool {
-        self.stream.next().now_or_never().is_none()
+    /// This connection, if nothing has come in since the last answer. What comes unasked is the end of it.
+    pub(super) fn if_quiet(mut self) -> Option<Self> {
+        self.stream.next().now_or_never().is_none().then_some(self)
     }
 
     async fn send(&mut self, op: LdapOp, controls: Vec<LdapControl>) -> Result<(), Fault> {
@@ -296,23 +294,18 @@ pub(super) fn describe(result: &LdapResult) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::super::tls::client_config;
     use super::*;
-
-    fn parse(text: &str, start_tls: bool) -> Result<Endpoint, LdapConfigError> {
-        Endpoint::parse(text, start_tls, client_config(None).unwrap())
-    }
 
     #[test]
     fn clear_text_is_for_loopback_only() {
         for url in ["ldap://127.0.0.1:1389", "ldap://localhost", "ldap://[::1]:389"] {
-            assert!(parse(url, false).is_ok(), "{url}");
+            assert!(Endpoint::parse(url, false).is_ok(), "{url}");
         }
         for url in ["ldap://ldap.corp.example", "ldap://10.0.0.1", "ldap://localhost.evil.example"] {
-            assert!(parse(url, false).is_err(), "{url}");
-            assert!(parse(url, true).is_ok(), "{url}");
+            assert!(Endpoint::parse(url, false).is_err(), "{url}");
+            assert!(Endpoint::parse(url, true).is_ok(), "{url}");
         }
-        assert!(parse("ldaps://ldap.corp.example", false).is_ok());
+        assert!(Endpoint::parse("ldaps://ldap.corp.example", false).is_ok());
     }
 
     #[test]
@@ -326,9 +319,9 @@ mod tests {
             "ldaps://h/dc=x",
             "ldaps://h?uid",
         ] {
-            assert!(parse(url, true).is_err(), "{url}");
+            assert!(Endpoint::parse(url, true).is_err(), "{url}");
         }
-        assert_eq!(parse("ldaps://h:1636", true).unwrap().name(), "h:1636");
-        assert_eq!(parse("ldap://h", true).unwrap().name(), "h:389");
+        assert_eq!(Endpoint::parse("ldaps://h:1636", true).unwrap().name(), "h:1636");
+        assert_eq!(Endpoint::parse("ldap://h", true).unwrap().name(), "h:389");
     }
 }

@@ -112,7 +112,8 @@ fn take_value(text: &str) -> Option<(String, Option<char>, &str)> {
                         let low = chars.next()?.1.to_digit(16)?;
                         value.push(u8::try_from(high * 16 + low).ok()?);
                     }
-                    None => value.extend_from_slice(first.encode_utf8(&mut [0; 4]).as_bytes()),
+                    None if "\"+,;<=>\\ #".contains(first) => value.push(u8::try_from(first).ok()?),
+                    None => return None,
                 }
                 solid = value.len();
             }

@@ -13,7 +13,7 @@ use tokio::time::{Instant, sleep_until, timeout};
 use super::account::{Identity, find_one, identify, is_closed, user_filter};
 use super::bind::judge;
 use super::config::{BindPlan, LdapConfig, LdapConfigError, Plan};
-use super::connection::{BindAnswer, Connection, Endpoint, Fault, Search, describe};
+use super::connection::{Connection, Endpoint, Fault, Search, describe};
 use super::dn::{escape_value, fold};
 use super::entry::Entry;
 use super::filter::{self, fill_text};
@@ -40,21 +40,22 @@ impl LdapDirectory {
     /// Checks the settings. Connects to nothing yet.
     pub fn new(config: LdapConfig) -> Result<Self, LdapConfigError> {
         let plan = Plan::new(&config)?;
-        let tls = client_config(config.ca_file.as_deref())?;
         let password = match (config.bind_password, config.bind_password_file) {
             (Some(password), _) => Some(Password::Given(password)),
             (None, file) => file.map(Password::InFile),
         };
         let account =
             config.bind_dn.zip(password).map(|(dn, password)| Arc::new(ServiceAccount { dn, password }));
-        let servers = config
+        let endpoints = config
             .urls
             .iter()
-            .map(|url| {
-                let endpoint = Endpoint::parse(url, config.start_tls, Arc::clone(&tls))?;
-                Ok(Arc::new(Server::new(endpoint, account.clone(), config.pool_size)))
-            })
+            .map(|url| Endpoint::parse(url, config.start_tls))
             .collect::<Result<Vec<_>, LdapConfigError>>()?;
+        let secured = endpoints.iter().any(Endpoint::is_secured);
+        let tls = if secured { Some(client_config(config.ca_file.as_deref())?) } else { None };
+        let server =
+            |endpoint| Arc::new(Server::new(endpoint, tls.clone(), account.clone(), config.pool_size));
+        let servers: Vec<_> = endpoints.into_iter().map(server).collect();
         if servers.is_empty() {
             return Err(LdapConfigError::invalid("urls", "needs at least one server"));
         }
@@ -122,7 +123,7 @@ impl LdapDirectory {
                 };
                 // Nobody is as much work as somebody with a wrong password.
                 let dn = found.as_ref().map_or(self.nobody.as_str(), |entry| entry.dn.as_str());
-                let (_, answer) = bind(&server, dn, password, binds).await?;
+                let (_, answer) = server.bind_user(dn, password, || count(binds)).await?;
                 let entry = found.map_err(Fault::Refused)?;
                 judge(&answer)?;
                 let mut lease = server.service().await?;
@@ -131,7 +132,7 @@ impl LdapDirectory {
             BindPlan::DirectDn(template) => {
                 let escaped = escape_value(name);
                 let dn = fill_text(template, filter::Values { username: &escaped, dn: "" });
-                let (connection, answer) = bind(&server, &dn, password, binds).await?;
+                let (connection, answer) = server.bind_user(&dn, password, || count(binds)).await?;
                 judge(&answer)?;
                 let mut lease = self.after_bind(&server, connection).await?;
                 let entry = self.read_bound(&mut lease, &dn, name).await?;
@@ -142,7 +143,7 @@ impl LdapDirectory {
                     return Err(Fault::Refused(RefusedReason::InvalidName));
                 }
                 let principal = fill_text(template, filter::Values { username: name, dn: "" });
-                let (connection, answer) = bind(&server, &principal, password, binds).await?;
+                let (connection, answer) = server.bind_user(&principal, password, || count(binds)).await?;
                 judge(&answer)?;
                 let mut lease = self.after_bind(&server, connection).await?;
                 let filter = user_filter(&self.plan, name, Some(&principal));
@@ -285,19 +286,12 @@ impl Directory for LdapDirectory {
     }
 }
 
-/// Binds as a user, on a connection of its own.
-async fn bind(
-    server: &Server,
-    dn: &str,
-    password: &Secret,
-    binds: &AtomicUsize,
-) -> Result<(Connection, BindAnswer), Fault> {
-    let mut connection = server.open().await?;
-    if binds.fetch_add(1, Ordering::Relaxed) >= MAX_BINDS {
-        return Err(Fault::Unusable("servers broke off binds too often".to_owned()));
+/// Counts a bind against those that one login may make.
+fn count(binds: &AtomicUsize) -> Result<(), Fault> {
+    match binds.fetch_add(1, Ordering::Relaxed) {
+        made if made < MAX_BINDS => Ok(()),
+        _ => Err(Fault::Unusable("servers broke off binds too often".to_owned())),
     }
-    let answer = connection.bind(dn, password.expose()).await?;
-    Ok((connection, answer))
 }
 
 fn check_name(name: &str) -> Result<(), DirectoryError> {

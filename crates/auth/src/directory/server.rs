@@ -8,11 +8,12 @@ use std::time::Duration;
 use doorman_core::secret::Secret;
 use ldap3_proto::proto::LdapResultCode;
 use parking_lot::Mutex;
+use rustls::ClientConfig;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::Instant;
 use zeroize::Zeroizing;
 
-use super::connection::{Connection, Endpoint, Fault, Found, Search, describe};
+use super::connection::{BindAnswer, Connection, Endpoint, Fault, Found, Search, describe};
 
 /// A connection that has been idle longer is not used again: firewalls and servers drop such without a word.
 const MAX_IDLE: Duration = Duration::from_secs(60);
@@ -36,20 +37,29 @@ pub(super) enum Password {
 /// A server of the directory.
 pub(super) struct Server {
     endpoint: Endpoint,
+    tls: Option<Arc<ClientConfig>>,
     account: Option<Arc<ServiceAccount>>,
     idle: Mutex<Vec<(Connection, Instant)>>,
-    permits: Arc<Semaphore>,
+    leases: Arc<Semaphore>,
+    binds: Semaphore,
     failed_at: Mutex<Option<Instant>>,
     account_refused_at: Mutex<Option<Instant>>,
 }
 
 impl Server {
-    pub(super) fn new(endpoint: Endpoint, account: Option<Arc<ServiceAccount>>, pool_size: usize) -> Self {
+    pub(super) fn new(
+        endpoint: Endpoint,
+        tls: Option<Arc<ClientConfig>>,
+        account: Option<Arc<ServiceAccount>>,
+        pool_size: usize,
+    ) -> Self {
         Self {
             endpoint,
+            tls,
             account,
             idle: Mutex::default(),
-            permits: Arc::new(Semaphore::new(pool_size)),
+            leases: Arc::new(Semaphore::new(pool_size)),
+            binds: Semaphore::new(pool_size),
             failed_at: Mutex::default(),
             account_refused_at: Mutex::default(),
         }
@@ -70,17 +80,28 @@ impl Server {
         *self.failed_at.lock() = (!works).then(Instant::now);
     }
 
-    /// A new connection without any identity, for the bind of one user.
-    pub(super) async fn open(&self) -> Result<Connection, Fault> {
-        Connection::open(&self.endpoint).await
+    /// Binds as a user on a new connection, if `allowed` says so once it is open. Few at a time: each costs the
+    /// directory a password hash.
+    pub(super) async fn bind_user(
+        &self,
+        dn: &str,
+        password: &Secret,
+        allowed: impl FnOnce() -> Result<(), Fault>,
+    ) -> Result<(Connection, BindAnswer), Fault> {
+        let _permit = self.binds.acquire().await.map_err(|_| closed())?;
+        let mut connection = self.open().await?;
+        allowed()?;
+        let answer = connection.bind(dn, password.expose()).await?;
+        Ok((connection, answer))
+    }
+
+    async fn open(&self) -> Result<Connection, Fault> {
+        Connection::open(&self.endpoint, self.tls.as_ref()).await
     }
 
     /// A service connection, an idle one if there is one.
     pub(super) async fn service(self: &Arc<Self>) -> Result<Lease, Fault> {
-        let permit = Arc::clone(&self.permits)
-            .acquire_owned()
-            .await
-            .map_err(|_| Fault::Unusable("the pool is closed".to_owned()))?;
+        let permit = Arc::clone(&self.leases).acquire_owned().await.map_err(|_| closed())?;
         let idle = self.take_idle();
         let reused = idle.is_some();
         let connection = match idle {
@@ -93,12 +114,8 @@ impl Server {
 
     fn take_idle(&self) -> Option<Connection> {
         let mut idle = self.idle.lock();
-        while let Some((mut connection, since)) = idle.pop() {
-            if since.elapsed() < MAX_IDLE && connection.is_quiet() {
-                return Some(connection);
-            }
-        }
-        None
+        idle.retain(|(_, since)| since.elapsed() < MAX_IDLE);
+        std::iter::from_fn(|| idle.pop()).map(|(connection, _)| connection).find_map(Connection::if_quiet)
     }
 
     async fn open_service(&self) -> Result<Connection, Fault> {
@@ -116,6 +133,10 @@ impl Server {
         *self.account_refused_at.lock() = Some(Instant::now());
         Err(Fault::Unusable(format!("the service account was refused: {}", describe(&answer.result))))
     }
+}
+
+fn closed() -> Fault {
+    Fault::Unusable("the directory client has ended".to_owned())
 }
 
 impl Password {

@@ -112,6 +112,13 @@ fn malformed(what: &str) -> io::Error {
 
 #[cfg(test)]
 mod tests {
+    use ldap3_proto::control::LdapControl;
+    use ldap3_proto::proto::{
+        LdapOp, LdapPartialAttribute, LdapResult, LdapResultCode, LdapSearchResultEntry,
+        LdapSearchResultReference,
+    };
+    use proptest::prelude::*;
+
     use super::*;
 
     fn decode(bytes: &[u8]) -> io::Result<Option<Answer>> {
@@ -168,5 +175,63 @@ mod tests {
         let answer = decode(&message).unwrap().unwrap();
         assert_eq!(answer.policy_error, Some(1));
         assert_eq!(answer.message.msgid, 7);
+    }
+
+    /// One answer of each kind, to be damaged.
+    fn answers() -> Vec<u8> {
+        let result = || LdapResult {
+            code: LdapResultCode::Success,
+            matcheddn: "dc=x".to_owned(),
+            message: "text".to_owned(),
+            referral: Vec::new(),
+        };
+        let attributes =
+            vec![LdapPartialAttribute { atype: "cn".to_owned(), vals: vec![b"x".to_vec(), vec![0xff]] }];
+        let entry = LdapSearchResultEntry { dn: "cn=x".to_owned(), attributes };
+        let reference = LdapSearchResultReference { uris: vec!["ldap://x".to_owned()] };
+        let paging = vec![LdapControl::SimplePagedResults { size: 1, cookie: b"c".to_vec() }];
+        let policy = LdapControl::Unknown {
+            oid: String::from_utf8_lossy(PASSWORD_POLICY).into_owned(),
+            criticality: false,
+            value: Some(vec![0x30, 3, 0x81, 1, 1]),
+        };
+        let mut buffer = BytesMut::new();
+        for message in [
+            LdapMsg::new(1, LdapOp::SearchResultEntry(entry)),
+            LdapMsg::new(1, LdapOp::SearchResultReference(reference)),
+            LdapMsg::new_with_ctrls(1, LdapOp::SearchResultDone(result()), paging),
+            LdapMsg::new_with_ctrls(2, LdapOp::SearchResultDone(result()), vec![policy]),
+        ] {
+            Codec.encode(message, &mut buffer).unwrap();
+        }
+        buffer.to_vec()
+    }
+
+    fn drain(bytes: &[u8]) {
+        let mut buffer = BytesMut::from(bytes);
+        while let Ok(Some(_)) = Codec.decode(&mut buffer) {}
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(2_000))]
+
+        #[test]
+        fn whatever_a_server_sends_is_an_answer_or_an_error(bytes in proptest::collection::vec(any::<u8>(), 0..120)) {
+            drain(&bytes);
+            let length = u8::try_from(bytes.len()).unwrap();
+            drain(&[&[0x30, length], bytes.as_slice()].concat());
+        }
+
+        #[test]
+        fn a_damaged_answer_is_an_answer_or_an_error(
+            damage in proptest::collection::vec((any::<proptest::sample::Index>(), any::<u8>()), 1..6),
+        ) {
+            let mut bytes = answers();
+            for (at, byte) in damage {
+                let at = at.index(bytes.len());
+                bytes[at] = byte;
+            }
+            drain(&bytes);
+        }
     }
 }

@@ -34,6 +34,11 @@ impl Environment {
         )
     }
 
+    /// The text of one setting, if it is set.
+    pub fn setting(&self, keys: &[&str]) -> Option<&str> {
+        self.overrides().find(|setting| setting.keys == keys).map(|setting| setting.value)
+    }
+
     /// The overrides in the order of their names.
     pub fn overrides(&self) -> impl Iterator<Item = Override<'_>> {
         self.0.iter().map(|(variable, value)| Override {

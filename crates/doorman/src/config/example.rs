@@ -24,6 +24,15 @@ pub fn example(role: Role) -> &'static str {
 }
 
 impl Role {
+    /// The name of its command.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Api => "api",
+            Self::Proxy => "proxy",
+            Self::Auth => "auth",
+        }
+    }
+
     /// Checks a file of this role.
     ///
     /// # Errors

@@ -36,5 +36,7 @@ pub use server::{LogConfig, LogFormat, LogLevel, ServerConfig, TlsConfig};
 pub use services::{Discovery, HealthConfig, InstanceConfig, Protocol, ServiceConfig, ServiceTls, Timeouts};
 pub use storage::{DatabaseConfig, JournalConfig, KeysConfig, PolicyConfig, RateConfig, RedactConfig};
 
+pub use units::duration::parse as parse_duration;
+
 #[cfg(test)]
 mod tests;

@@ -193,7 +193,7 @@ async fn rotating_keeps_the_newest_other_secret_for_a_while(kind: Kind) {
     assert!(!database.rotate_service_secret("b", &secret(4), NOW).await.unwrap());
 }
 
-const RULE: ThrottleRule = ThrottleRule { window_ms: 1000, limit: 3, trusted_ms: 100_000, trusted_limit: 2 };
+const RULE: ThrottleRule = ThrottleRule { window_ms: 1000, limit: 3, trusted_ms: 100_000, trusted_limit: 5 };
 
 fn login(tag: u8, address: &'static str, now_ms: u64) -> LoginTry<'static> {
     LoginTry { id: [tag; 16], account: "alice", address, now_ms }

@@ -143,7 +143,7 @@ pub fn demo_directory_toml() -> Result<String, DirectoryFileError> {
     let mut text = "# The demo's directory. Doorman reads changes at the next login.\n".to_owned();
     text.push_str(&format!(
         "base_dn = \"dc=demo\"\n\n[service]\nname = \"doorman\"\npassword_hash = \"{}\"\n",
-        hash("doorman-demo")?
+        hash_password("doorman-demo")?
     ));
     let users: [(&str, &str, &[&str]); 6] = [
         ("alice", "Alice Archer", &["developers"]),
@@ -154,7 +154,7 @@ pub fn demo_directory_toml() -> Result<String, DirectoryFileError> {
         ("mallory", "Mallory Moss", &[]),
     ];
     for (name, display_name, groups) in users {
-        let password_hash = hash(&format!("{name}-demo"))?;
+        let password_hash = hash_password(&format!("{name}-demo"))?;
         text.push_str(&format!(
             "\n[[users]]\nname = \"{name}\"\ndisplay_name = \"{display_name}\"\nemail = \"{name}@demo.example\"\n\
              groups = {groups:?}\npassword_hash = \"{password_hash}\"\n"
@@ -167,7 +167,7 @@ pub fn demo_directory_toml() -> Result<String, DirectoryFileError> {
 }
 
 /// Hashes a password as `password_hash` wants it.
-pub(super) fn hash(password: &str) -> Result<String, DirectoryFileError> {
+pub fn hash_password(password: &str) -> Result<String, DirectoryFileError> {
     Argon2::default()
         .hash_password(password.as_bytes())
         .map(|hash| hash.to_string())

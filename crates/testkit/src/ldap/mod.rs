@@ -22,7 +22,7 @@ use tokio_util::task::TaskTracker;
 
 pub use self::faults::{Fault, Faults, Request};
 use self::file::Live;
-pub use self::file::{DirectoryFile, DirectoryFileError, demo_directory_toml};
+pub use self::file::{DirectoryFile, DirectoryFileError, demo_directory_toml, hash_password};
 
 /// Connections served at a time. Further ones are closed at once.
 const MAX_CONNECTIONS: usize = 256;

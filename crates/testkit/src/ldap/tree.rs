@@ -10,7 +10,7 @@ use ldap3_proto::proto::{
 use sha2::{Digest, Sha256};
 
 use super::dn::{escape, fold, normalize};
-use super::file::{Content, DirectoryFileError, User, hash};
+use super::file::{Content, DirectoryFileError, User, hash_password};
 
 /// Attributes that are sent only when asked for by name or by `+`.
 const OPERATIONAL: [&str; 3] = ["entryUUID", "memberOf", "pwdAccountLockedTime"];
@@ -109,7 +109,7 @@ impl Tree {
                 ],
             ));
         }
-        Ok(Self { entries, decoy: hash("nobody's")? })
+        Ok(Self { entries, decoy: hash_password("nobody's")? })
     }
 
     /// What a bind as `dn` takes; nobody's for a name that does not exist.

@@ -1,0 +1,106 @@
+//! Sessions as their owners and administrators see them.
+
+use super::Authenticator;
+use crate::AuthError;
+use crate::session::{SessionFacts, SessionId};
+use doorman_core::principal::Principal;
+use doorman_store::{SessionFilter, SessionKind, SessionRow};
+
+/// A session as its owner and administrators see it.
+#[derive(Clone, Debug)]
+pub struct SessionInfo {
+    /// What is known of it; groups as of its last change.
+    pub facts: SessionFacts,
+    /// The name of a personal token.
+    pub name: Option<String>,
+    /// From where it was begun.
+    pub client_ip: Option<String>,
+    /// By which program it was begun.
+    pub user_agent: Option<String>,
+    /// When it was last used (ms), to some minutes.
+    pub last_used_ms: Option<u64>,
+}
+
+impl SessionInfo {
+    fn from_row(row: SessionRow) -> Result<Self, AuthError> {
+        let name = (row.kind == SessionKind::Personal).then(|| row.name.clone()).flatten();
+        let (client_ip, user_agent) = (row.client_ip.clone(), row.user_agent.clone());
+        let last_used_ms = row.last_used_ms;
+        Ok(Self { facts: SessionFacts::from_row(row)?, name, client_ip, user_agent, last_used_ms })
+    }
+}
+
+impl Authenticator {
+    /// A page of live sessions, newest first, and the cursor of the next: of one principal or of all. Personal tokens
+    /// are left out, so a page may be short.
+    ///
+    /// # Errors
+    /// [`Code::AuditUnavailable`](doorman_core::code::Code::AuditUnavailable) when the database does not answer.
+    pub async fn list_sessions(
+        &self,
+        of: Option<&Principal>,
+        cursor: Option<&str>,
+        limit: u32,
+    ) -> Result<(Vec<SessionInfo>, Option<String>), AuthError> {
+        let (mut page, next) = self.page(of, None, cursor, limit).await?;
+        page.retain(|info| info.facts.kind != SessionKind::Personal);
+        Ok((page, next))
+    }
+
+    /// A page of live personal tokens, newest first, and the cursor of the next: of one principal or of all.
+    ///
+    /// # Errors
+    /// As [`Authenticator::list_sessions`].
+    pub async fn list_tokens(
+        &self,
+        of: Option<&Principal>,
+        cursor: Option<&str>,
+        limit: u32,
+    ) -> Result<(Vec<SessionInfo>, Option<String>), AuthError> {
+        self.page(of, Some(SessionKind::Personal), cursor, limit).await
+    }
+
+    /// A session or personal token by its id, if it is still live: for checks of who owns it.
+    ///
+    /// # Errors
+    /// As [`Authenticator::list_sessions`].
+    pub async fn session_info(&self, id: &SessionId) -> Result<Option<SessionInfo>, AuthError> {
+        let now_ms = self.0.clock.now_ms();
+        let row = self.0.database.session(id).await?;
+        let row = row.filter(|row| row.revoked_ms.is_none() && row.expires_ms > now_ms);
+        row.map(SessionInfo::from_row).transpose()
+    }
+
+    /// Ends every session and token of a principal; how many.
+    ///
+    /// # Errors
+    /// As [`Authenticator::list_sessions`].
+    pub async fn revoke_all_of(&self, principal: &Principal) -> Result<usize, AuthError> {
+        let mut ended = 0;
+        loop {
+            // Each round ends what it lists, so the first page is always the next.
+            let (page, _) = self.page(Some(principal), None, None, 500).await?;
+            if page.is_empty() {
+                return Ok(ended);
+            }
+            let ids: Vec<_> = page.iter().map(|info| info.facts.id).collect();
+            self.revoke(&ids).await?;
+            ended += ids.len();
+        }
+    }
+
+    async fn page(
+        &self,
+        of: Option<&Principal>,
+        kind: Option<SessionKind>,
+        cursor: Option<&str>,
+        limit: u32,
+    ) -> Result<(Vec<SessionInfo>, Option<String>), AuthError> {
+        let principal = of.map(Principal::to_string);
+        let live_at_ms = Some(self.0.clock.now_ms());
+        let filter = SessionFilter { principal: principal.as_deref(), kind, live_at_ms };
+        let (rows, next) = self.0.database.sessions_page(&filter, cursor, limit).await?;
+        let page = rows.into_iter().map(SessionInfo::from_row).collect::<Result<_, _>>()?;
+        Ok((page, next))
+    }
+}
