@@ -1,1 +1,33 @@
-//! To be written.
+//! The send path: authenticate → authorize → commit → pass → forward.
+//!
+//! Its steps are types. [`Permit`] proves that policy allowed an action, [`Receipt`] that its attempt is durable; both
+//! come only from here, neither can be copied, and forwarding consumes the receipt. There is no other way to send.
+
+pub mod body;
+pub mod caller;
+pub mod catalog;
+pub mod config;
+pub mod journal;
+pub mod poll;
+pub mod problem;
+pub mod redact;
+pub mod refusals;
+
+mod attempt;
+mod door;
+mod fanout;
+mod forward;
+mod headers;
+mod outcome;
+mod permit;
+mod receipt;
+mod streams;
+mod tunnel;
+
+pub use body::AnswerBody;
+pub use caller::{Authenticate, Caller};
+pub use config::DoorConfig;
+pub use door::{Door, DoorShared};
+pub use permit::Permit;
+pub use problem::Problem;
+pub use receipt::Receipt;

@@ -81,6 +81,11 @@ impl Peer {
         &*self.host == "localhost" || self.host.parse::<std::net::IpAddr>().is_ok_and(|ip| ip.is_loopback())
     }
 
+    /// Whether it takes a connection.
+    pub async fn connects(&self) -> bool {
+        TcpStream::connect((&*self.host, self.port)).await.is_ok()
+    }
+
     pub(crate) async fn dial(&self, protocol: Protocol) -> std::io::Result<Link> {
         let tcp = TcpStream::connect((&*self.host, self.port)).await?;
         tcp.set_nodelay(true)?;

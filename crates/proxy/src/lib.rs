@@ -1,1 +1,21 @@
-//! To be written.
+//! The regional role: verifies passes, each once, and forwards to the region's services.
+//!
+//! A proxy holds public keys only and opens no connection to the management region. Without a pass it answers 401 to
+//! everything but a bare `/healthz`.
+
+pub mod config;
+pub mod identity;
+pub mod registry;
+
+mod answer;
+mod body;
+pub mod control;
+mod forward;
+mod handler;
+mod health;
+mod server;
+mod trust;
+mod used;
+
+pub use config::{ProxySettings, ServiceSettings};
+pub use server::{Proxy, ProxyError};

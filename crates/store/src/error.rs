@@ -28,6 +28,9 @@ pub enum StoreError {
     /// The schema could not be brought up to date.
     #[error("cannot migrate the database")]
     Migrate(#[source] Box<sqlx::migrate::MigrateError>),
+    /// The database did not answer in time.
+    #[error("the database did not answer in time")]
+    TimedOut,
     /// The database did not do it.
     #[error("the database failed")]
     Sql(#[source] sqlx::Error),

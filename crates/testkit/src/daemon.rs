@@ -143,8 +143,15 @@ impl Daemon {
     /// Kills the server and all its processes at once, as a crash would (SIGKILL).
     pub fn kill(&self) {
         if let Some(running) = self.running.lock().take() {
-            signal("KILL", &family(running.child.id()));
+            let family = freeze(running.child.id());
+            signal("KILL", &family);
             running.bury();
+            // What the dead still hold (shared memory, say) would keep the server from starting again.
+            for pid in family {
+                while is_alive(pid) {
+                    std::thread::sleep(Duration::from_millis(1));
+                }
+            }
         }
     }
 
@@ -159,9 +166,7 @@ impl Daemon {
     /// Freezes the server and all its processes: connections stay open and nothing answers (SIGSTOP).
     pub fn pause(&self) {
         if let Some(pid) = self.pid() {
-            // The parent first, so that it makes no new children meanwhile.
-            signal("STOP", &[pid]);
-            signal("STOP", &family(pid));
+            freeze(pid);
         }
     }
 
@@ -249,16 +254,33 @@ pub fn signal(name: &str, pids: &[u32]) {
     let _ = command.stdin(Stdio::null()).stderr(Stdio::null()).status();
 }
 
-/// A process and its children, the parent first.
+/// Stops a process and its children. The parent first, so that it makes no new ones meanwhile.
+fn freeze(pid: u32) -> Vec<u32> {
+    signal("STOP", &[pid]);
+    let family = family(pid);
+    signal("STOP", &family);
+    family
+}
+
+/// A process and its children.
 fn family(pid: u32) -> Vec<u32> {
-    let children = fs::read_dir("/proc").into_iter().flatten().flatten().filter_map(|entry| {
+    let processes = fs::read_dir("/proc").into_iter().flatten().flatten();
+    let children = processes.filter_map(|entry| {
         let child: u32 = entry.file_name().to_str()?.parse().ok()?;
-        let stat = fs::read_to_string(entry.path().join("stat")).ok()?;
-        // "pid (name) state ppid …", where the name may hold anything.
-        let parent = stat.rsplit_once(')')?.1.split_whitespace().nth(1)?;
-        (parent.parse() == Ok(pid)).then_some(child)
+        (state_and_parent(child)?.1 == pid).then_some(child)
     });
     std::iter::once(pid).chain(children).collect()
+}
+
+fn is_alive(pid: u32) -> bool {
+    state_and_parent(pid).is_some_and(|(state, _)| state != "Z" && state != "X")
+}
+
+fn state_and_parent(pid: u32) -> Option<(String, u32)> {
+    let stat = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
+    // "pid (name) state parent …", where the name may hold anything.
+    let mut fields = stat.rsplit_once(')')?.1.split_whitespace();
+    Some((fields.next()?.to_owned(), fields.next()?.parse().ok()?))
 }
 
 fn tail(text: &str) -> String {

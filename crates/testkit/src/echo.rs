@@ -6,6 +6,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
+use aws_lc_rs::digest;
 use axum::Router;
 use axum::body::Body;
 use axum::extract::{Path, Query, Request, State};
@@ -20,7 +21,6 @@ use http::{HeaderMap, StatusCode, request};
 use http_body_util::BodyExt as _;
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
-use sha2::{Digest as _, Sha256};
 
 use crate::serve::{Service, Tasks};
 use crate::websocket;
@@ -94,14 +94,15 @@ impl Echo {
 struct Received {
     prefix: Vec<u8>,
     size: u64,
-    sha256: [u8; 32],
+    sha256: digest::Digest,
     trailers: Option<HeaderMap>,
 }
 
 impl Received {
     /// Reads a body of any length in flat memory.
     async fn read(mut body: Body) -> Result<Self, axum::Error> {
-        let (mut prefix, mut size, mut hash, mut trailers) = (Vec::new(), 0, Sha256::new(), None);
+        let (mut prefix, mut size, mut hash, mut trailers) =
+            (Vec::new(), 0, digest::Context::new(&digest::SHA256), None);
         while let Some(frame) = body.frame().await {
             match frame?.into_data() {
                 Ok(data) => {
@@ -113,7 +114,7 @@ impl Received {
                 Err(frame) => trailers = frame.into_trailers().ok(),
             }
         }
-        Ok(Self { prefix, size, sha256: hash.finalize().into(), trailers })
+        Ok(Self { prefix, size, sha256: hash.finish(), trailers })
     }
 }
 

@@ -33,15 +33,17 @@ impl database::Engine for MariaDb {
             .arg("--auth-root-authentication-method=normal")
             // A small log, and flushed only at the end: this data is not worth waiting for.
             .args(["--innodb-log-file-size=16M", "--innodb-flush-log-at-trx-commit=0"])
-            .arg(format!("--datadir={}", data.display()));
+            .arg(format!("--datadir={}", data.display()))
+            .arg(tmpdir(data.parent().unwrap_or(data)));
         output(&mut install).map(drop)
     }
 
-    fn command(dir: &Path, port: u16) -> (PathBuf, Vec<String>) {
-        let dir = dir.display();
+    fn command(path: &Path, port: u16) -> (PathBuf, Vec<String>) {
+        let dir = path.display();
         let args = vec![
             "--no-defaults".to_owned(),
             format!("--datadir={dir}/data"),
+            tmpdir(path),
             format!("--socket={dir}/socket"),
             format!("--pid-file={dir}/pid"),
             format!("--port={port}"),
@@ -84,4 +86,9 @@ impl database::Engine for MariaDb {
     fn url(port: u16, name: &str) -> String {
         format!("mysql://root@127.0.0.1:{port}/{name}")
     }
+}
+
+/// Each server needs a directory of its own: it starts by deleting every temporary table it finds there.
+fn tmpdir(dir: &Path) -> String {
+    format!("--tmpdir={}", dir.display())
 }

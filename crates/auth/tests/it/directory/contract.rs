@@ -61,6 +61,9 @@ async fn a_name_in_any_form_is_one_identity(backend: Backend) {
         let again = directory.authenticate(form, &secret("alice-pw")).await.unwrap();
         assert_eq!(again, alice, "{form:?}");
     }
+    for form in ["two words", "two   words", "TWO  Words"] {
+        assert_eq!(directory.authenticate(form, &secret("two words-pw")).await.unwrap().name, "two words");
+    }
 }
 
 async fn a_wrong_password_and_an_unknown_name_look_alike(backend: Backend) {

@@ -2,7 +2,7 @@
 
 use std::sync::LazyLock;
 
-use doorman_auth::directory::{Directory, demo_ldap_config};
+use doorman_auth::directory::{Directory, LdapDirectory, demo_ldap_config};
 use doorman_testkit::ldap::{DirectoryFile, EmbeddedLdap, demo_directory_toml, hash_password};
 use proptest::prelude::*;
 
@@ -115,4 +115,19 @@ fn fold(name: &str) -> String {
     use unicode_normalization::UnicodeNormalization as _;
     let lower = name.nfkc().collect::<String>().to_lowercase();
     lower.nfkc().collect::<String>().split_whitespace().collect::<Vec<_>>().join(" ")
+}
+
+#[test]
+fn the_settings_in_the_documentation_are_right() {
+    let text = include_str!("../../../../../docs/directory.md");
+    let blocks: Vec<_> = text
+        .split("```toml\n")
+        .skip(1)
+        .filter_map(|rest| rest.split_once("```"))
+        .map(|(block, _)| block)
+        .collect();
+    assert_eq!(blocks.len(), 3);
+    for block in blocks {
+        LdapDirectory::new(toml::from_str(block).unwrap()).unwrap();
+    }
 }

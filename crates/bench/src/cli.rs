@@ -1,0 +1,135 @@
+//! The command line.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use anyhow::{Context, Result};
+use clap::{Args, Parser, Subcommand, ValueEnum};
+
+use crate::load::{Sample, Target, Window, closed, paced};
+
+#[derive(Debug, Parser)]
+#[command(
+    name = "doorman-bench",
+    about = "Measures the door against its rivals",
+    args_conflicts_with_subcommands = true
+)]
+pub struct Arguments {
+    #[command(subcommand)]
+    pub command: Option<Command>,
+    #[command(flatten)]
+    pub comparison: Comparison,
+}
+
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Serve as the live service behind every chain
+    Upstream(Upstream),
+    /// Send load to one loopback address and print what came of it
+    Load(Load),
+}
+
+/// The interleaved run.
+#[derive(Debug, Args)]
+pub struct Comparison {
+    /// Two short rounds: enough to see a change of a third, not for the record
+    #[arg(long)]
+    pub quick: bool,
+    /// Chains to run: Doorman, Doorman/MariaDB, Doorman/Postgres, Doorman+2ms, Doorman-unaudited, E, EC, H, N
+    #[arg(long, value_delimiter = ',', value_name = "NAME,…")]
+    pub only: Vec<String>,
+    /// What to measure
+    #[arg(long, value_delimiter = ',', default_value = "throughput,memory,bodies")]
+    pub scenarios: Vec<Scenario>,
+    /// How often every chain is measured [default: 5, with --quick 2]
+    #[arg(long)]
+    pub rounds: Option<usize>,
+    /// Seconds of each measurement [default: 3, with --quick 1.5]
+    #[arg(long)]
+    pub seconds: Option<f64>,
+    /// Write everything that was measured to this file
+    #[arg(long, value_name = "FILE")]
+    pub json: Option<PathBuf>,
+    /// The binary to measure [default: `doorman` beside this one]
+    #[arg(long, value_name = "FILE")]
+    pub doorman: Option<PathBuf>,
+    /// The same built with `--cfg bench_unaudited`: adds the chains whose journal writes nothing
+    #[arg(long, value_name = "FILE")]
+    pub unaudited: Option<PathBuf>,
+    /// Where binaries of rivals are installed, once
+    #[arg(long, default_value = "target/bench-tools", value_name = "DIR")]
+    pub tools: PathBuf,
+    /// Directory on the disk that journals are to be written to [default: the system's temporary directory]
+    #[arg(long, value_name = "DIR")]
+    pub disk: Option<PathBuf>,
+    /// Threads of the load generator
+    #[arg(long, default_value_t = 1)]
+    pub load_threads: usize,
+    /// Threads of the upstream
+    #[arg(long, default_value_t = 1)]
+    pub upstream_threads: usize,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Scenario {
+    Throughput,
+    Memory,
+    Bodies,
+}
+
+#[derive(Debug, Args)]
+pub struct Upstream {
+    /// A loopback address
+    #[arg(long, default_value = "127.0.0.1:0")]
+    pub listen: SocketAddr,
+    #[arg(long, default_value_t = 1)]
+    pub threads: usize,
+}
+
+#[derive(Debug, Args)]
+pub struct Load {
+    /// A loopback address
+    #[arg(long)]
+    pub address: SocketAddr,
+    #[arg(long, default_value = "/")]
+    pub path: String,
+    /// `Name: value`, may be repeated
+    #[arg(long)]
+    pub header: Vec<String>,
+    #[arg(long, default_value_t = 64)]
+    pub connections: usize,
+    /// Requests a second, sent when due; without it each connection sends as soon as it was answered
+    #[arg(long)]
+    pub rate: Option<f64>,
+    #[arg(long, default_value_t = 5.0)]
+    pub seconds: f64,
+    #[arg(long, default_value_t = 1)]
+    pub threads: usize,
+}
+
+/// `doorman-bench load`.
+pub fn run_load(options: &Load) -> Result<()> {
+    let headers = options.header.iter().map(|header| {
+        let (name, value) =
+            header.split_once(':').with_context(|| format!("{header:?} is no `Name: value`"))?;
+        Ok((name.to_owned(), value.trim().to_owned()))
+    });
+    let target = Target::new(options.address, "", headers.collect::<Result<_>>()?)?;
+    let window = Window::after(Duration::from_millis(500), Duration::try_from_secs_f64(options.seconds)?)?;
+    let sample = match options.rate {
+        Some(rate) => paced::run(&target, &options.path, options.connections, rate, window)?,
+        None => closed::run(&target, &options.path, options.connections, options.threads, window)?,
+    };
+    print_sample(sample, options.seconds);
+    Ok(())
+}
+
+fn print_sample(mut sample: Sample, seconds: f64) {
+    let rate = sample.latencies.len() as f64 / seconds;
+    let [p50, p99] = [0.5, 0.99].map(|share| sample.quantile(share).unwrap_or(f64::NAN));
+    println!("{rate:.0} requests/s, p50 {p50:.0} µs, p99 {p99:.0} µs, {} errors", sample.errors);
+    if let Some(error) = sample.first_error {
+        println!("first error: {error}");
+    }
+}

@@ -1,0 +1,188 @@
+//! The whole comparison: builds the chains, runs what was asked for, reports.
+
+use std::fs;
+use std::net::SocketAddr;
+use std::path::Path;
+use std::process::Command;
+use std::time::Duration;
+
+use anyhow::{Context, Result, bail, ensure};
+
+use crate::chains::{Chain, Database, Direct, Doorman, Envoy, Haproxy, Nginx, Running, Site};
+use crate::cli::{Comparison, Scenario};
+use crate::credentials::Credentials;
+use crate::process::Server;
+use crate::rounds::{self, ALONE, CROWD, MAIN, Plan, STEADY, Shot};
+use crate::scenarios::bodies::{self, Direction, Transfer};
+use crate::scenarios::memory::{self, Memory};
+use crate::targets::{self, DELAYED, DOORMAN, Findings, MARIADB, POSTGRES, UNAUDITED, UNAUDITED_MARIADB};
+use crate::{meter, report};
+
+const WARM_UP: Duration = Duration::from_millis(700);
+/// Size of the large body, whole and in a quick run.
+const BODY: u64 = 1 << 30;
+const QUICK_BODY: u64 = 1 << 28;
+/// Large bodies are slow: not every round needs them.
+const MAX_BODY_ROUNDS: usize = 3;
+const FLUSH_DELAY: Duration = Duration::from_millis(2);
+
+/// Runs the comparison as asked on the command line.
+pub fn run(options: &Comparison) -> Result<()> {
+    let disk = options.disk.clone().unwrap_or_else(std::env::temp_dir);
+    let directory = tempfile::Builder::new().prefix("doorman-bench-").tempdir_in(&disk)?;
+    let bench = Bench::prepare(options, &disk, directory.path())?;
+    let chains = select_chains(options)?;
+    let wants = |scenario| options.scenarios.contains(&scenario);
+
+    let memory = if wants(Scenario::Memory) { bench.measure_memory(&chains)? } else { Vec::new() };
+    let transfers = if wants(Scenario::Bodies) { bench.measure_bodies(&chains)? } else { Vec::new() };
+    let shots = if wants(Scenario::Throughput) { bench.measure_rounds(chains)? } else { Vec::new() };
+
+    let findings = Findings { shots: &shots, memory: &memory, transfers: &transfers };
+    let rows = targets::judge(&findings);
+    println!();
+    report::print_medians(&shots);
+    report::print_scenarios(&findings);
+    report::print_targets(&rows);
+    if let Some(file) = &options.json {
+        report::write_json(file, &findings, &rows)?;
+    }
+    Ok(())
+}
+
+/// All chains that exist under these options, or those named.
+fn select_chains(options: &Comparison) -> Result<Vec<Box<dyn Chain>>> {
+    let own = std::env::current_exe()?;
+    let beside = own.parent().map(|parent| parent.join("doorman")).context("this binary lies nowhere")?;
+    let binary = options.doorman.clone().unwrap_or(beside);
+    let doorman = |name: &str, binary: &Path, database, flush_delay| -> Box<dyn Chain> {
+        Box::new(Doorman { name: name.to_owned(), binary: binary.to_owned(), database, flush_delay })
+    };
+    let mut known = vec![
+        doorman(DOORMAN, &binary, Database::Sqlite, Duration::ZERO),
+        doorman(DELAYED, &binary, Database::Sqlite, FLUSH_DELAY),
+        doorman(MARIADB, &binary, Database::Mariadb, Duration::ZERO),
+        doorman(POSTGRES, &binary, Database::Postgres, Duration::ZERO),
+    ];
+    if let Some(unaudited) = &options.unaudited {
+        known.push(doorman(UNAUDITED, unaudited, Database::Sqlite, Duration::ZERO));
+        known.push(doorman(UNAUDITED_MARIADB, unaudited, Database::Mariadb, Duration::ZERO));
+    }
+    known.push(Box::new(Envoy { jwt_cache: false }));
+    known.push(Box::new(Envoy { jwt_cache: true }));
+    known.push(Box::new(Haproxy));
+    known.push(Box::new(Nginx));
+    if options.only.is_empty() {
+        return Ok(known);
+    }
+    let names: Vec<String> = known.iter().map(|chain| chain.name()).collect();
+    if let Some(unknown) =
+        options.only.iter().find(|wanted| !names.iter().any(|name| name.eq_ignore_ascii_case(wanted)))
+    {
+        bail!("no chain is called {unknown}; there are {}", names.join(", "));
+    }
+    known.retain(|chain| options.only.iter().any(|wanted| wanted.eq_ignore_ascii_case(&chain.name())));
+    Ok(known)
+}
+
+/// What all measurements share: the upstream, the keys, a place for files.
+struct Bench<'a> {
+    options: &'a Comparison,
+    disk: &'a Path,
+    directory: &'a Path,
+    upstream: SocketAddr,
+    credentials: Credentials,
+    _upstream: Server,
+}
+
+impl<'a> Bench<'a> {
+    fn prepare(options: &'a Comparison, disk: &'a Path, directory: &'a Path) -> Result<Self> {
+        let mut command = Command::new(std::env::current_exe()?);
+        command.args(["upstream", "--threads", &options.upstream_threads.to_string()]);
+        let mut server = Server::start("upstream", &command, directory)?;
+        let upstream = server.wait_for("its port", |server| {
+            let output = server.output()?;
+            Ok(output.strip_prefix("listening ").and_then(|address| address.trim().parse().ok()))
+        })?;
+        let credentials = Credentials::make(directory)?;
+        Ok(Self { options, disk, directory, upstream, credentials, _upstream: server })
+    }
+
+    /// A chain of its own for `purpose`, checked.
+    fn start(&self, chain: &dyn Chain, purpose: &str) -> Result<Running> {
+        let name = chain.name();
+        let directory = self.directory.join(format!("{purpose}-{}", name.replace('/', "-")));
+        fs::create_dir_all(&directory)?;
+        let site = Site {
+            directory,
+            upstream: self.upstream,
+            credentials: &self.credentials,
+            disk: self.disk,
+            tools: &self.options.tools,
+        };
+        let running = chain.start(&site).with_context(|| format!("starting {name}"))?;
+        running.check(chain)?;
+        Ok(running)
+    }
+
+    fn rounds(&self) -> Result<usize> {
+        let rounds = self.options.rounds.unwrap_or(if self.options.quick { 2 } else { 5 });
+        ensure!((1..=100).contains(&rounds), "1 to 100 rounds");
+        Ok(rounds)
+    }
+
+    fn measure_rounds(&self, mut chains: Vec<Box<dyn Chain>>) -> Result<Vec<Shot>> {
+        chains.push(Box::new(Direct));
+        let mut running = Vec::new();
+        for chain in chains {
+            let started = self.start(chain.as_ref(), "rounds")?;
+            running.push((chain, started));
+        }
+        let seconds = self.options.seconds.unwrap_or(if self.options.quick { 1.5 } else { 3.0 });
+        let plan = Plan {
+            rounds: self.rounds()?,
+            warm_up: WARM_UP,
+            duration: Duration::try_from_secs_f64(seconds)?,
+            loads: vec![MAIN, STEADY, ALONE, CROWD],
+            load_threads: self.options.load_threads,
+            counter: meter::counts_instructions().then(|| self.directory.join("perf")),
+        };
+        if plan.counter.is_none() {
+            eprintln!("this machine counts no instructions: CPU time stands in for them");
+        }
+        rounds::run(&running, &plan)
+    }
+
+    fn measure_memory(&self, chains: &[Box<dyn Chain>]) -> Result<Vec<Memory>> {
+        let measure = |chain: &dyn Chain| {
+            let name = chain.name();
+            let running = self.start(chain, "memory")?;
+            let memory = memory::measure(&name, &running).with_context(|| format!("memory of {name}"))?;
+            eprintln!(
+                "{name}: {} KiB, and {:.0} bytes an idle connection",
+                memory.base_kib, memory.bytes_per_connection
+            );
+            Ok(memory)
+        };
+        chains.iter().map(|chain| measure(chain.as_ref())).collect()
+    }
+
+    fn measure_bodies(&self, chains: &[Box<dyn Chain>]) -> Result<Vec<Transfer>> {
+        let size = if self.options.quick { QUICK_BODY } else { BODY };
+        let mut transfers = Vec::new();
+        for round in 0..self.rounds()?.min(MAX_BODY_ROUNDS) {
+            for chain in chains {
+                for direction in [Direction::Down, Direction::Up] {
+                    let name = chain.name();
+                    // Afresh each time: memory that an earlier body left behind would hide a rise.
+                    let running = self.start(chain.as_ref(), &format!("bodies-{round}-{direction:?}"))?;
+                    let transfer = bodies::measure(&name, &running, direction, size, round)
+                        .with_context(|| format!("a body {direction:?} through {name}"))?;
+                    eprintln!("{name} {direction:?}: {:.0} MiB/s", transfer.mib_per_second);
+                    transfers.push(transfer);
+                }
+            }
+        }
+        Ok(transfers)
+    }
+}

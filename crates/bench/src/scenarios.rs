@@ -1,0 +1,4 @@
+//! Measurements beside throughput: each starts chains of its own, so that nothing earlier colours it.
+
+pub mod bodies;
+pub mod memory;

@@ -1,0 +1,36 @@
+//! The JSON shapes of the public contract.
+
+mod audit;
+mod catalog;
+mod identity;
+mod problem;
+
+pub use audit::{
+    AuditEntry, AuditQuery, BodyEncoding, Decision, HeaderValue, Headers, Outcome, OutcomeState,
+};
+pub use catalog::{Health, Instance, Region, Service};
+pub use identity::{
+    Allowed, LoginRequest, LoginResponse, Me, NewPersonalToken, NewServiceAccount, PersonalToken,
+    PersonalTokenSecret, Scopes, ServiceAccount, ServiceAccountPatch, ServiceAccountSecret, Session,
+    SessionToken, User, VerifyRequest, VerifyResponse,
+};
+pub use problem::{FieldError, Problem};
+
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+
+/// One page of a list.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct List<T> {
+    /// This page.
+    pub items: Vec<T>,
+    /// Hand it back as `cursor` for the next page; `null` on the last. A page may be short or empty and still have one.
+    pub next_cursor: Option<String>,
+}
+
+impl<T> List<T> {
+    /// A list that is complete in one page.
+    pub fn whole(items: Vec<T>) -> Self {
+        Self { items, next_cursor: None }
+    }
+}

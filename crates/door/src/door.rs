@@ -1,0 +1,621 @@
+//! The door itself: one for each server thread, over what the process shares.
+
+use crate::attempt::{Origin, clipped, put_caller, put_target};
+use crate::body::{AnswerBody, InBody, ReadError};
+use crate::caller::{Authenticate, Caller, Callers, Credentials, Refusal, verify};
+use crate::catalog::Catalog;
+use crate::config::DoorConfig;
+use crate::fanout;
+use crate::forward::{Upgrade, forward};
+use crate::headers::{self, Client};
+use crate::journal::{Draft, JournalHandle, Outbox};
+use crate::outcome;
+use crate::permit::{Denial, Facts, Judge};
+use crate::problem::Problem;
+use crate::receipt::{Intent, NotCommitted, commit};
+use crate::refusals::{RefusalGate, Surplus};
+use crate::streams::Streams;
+use ahash::AHashMap;
+use doorman_auth::{IdentityTokens, Revocations};
+use doorman_core::code::Code;
+use doorman_core::id::AuditId;
+use doorman_core::keys::SigningKey;
+use doorman_core::record::{Kind, Record};
+use doorman_core::target::{self, Selector, Target, TargetError};
+use doorman_egress::{Pool, Protocol};
+use doorman_net::Conn;
+use doorman_policy::{PolicySet, PolicyStore};
+use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Response, StatusCode, Version, header};
+use hyper::body::Incoming;
+use std::cell::{Cell, RefCell};
+use std::net::IpAddr;
+use std::rc::Rc;
+use std::sync::Arc;
+use tokio::runtime::Handle;
+
+const REASON: HeaderName = HeaderName::from_static("doorman-reason");
+
+/// What all threads of a process share.
+pub struct DoorShared {
+    /// Settings.
+    pub config: DoorConfig,
+    /// Wall time in milliseconds, never earlier than before.
+    pub now_ms: Box<dyn Fn() -> u64 + Send + Sync>,
+    /// Checks credentials that no thread remembers.
+    pub authenticate: Arc<dyn Authenticate>,
+    /// What has been revoked.
+    pub revocations: Arc<Revocations>,
+    /// The policy sets.
+    pub policies: Arc<PolicyStore>,
+    /// The regions.
+    pub catalog: Arc<Catalog>,
+    /// The way to the journal's writer.
+    pub journal: JournalHandle,
+    /// Signs what live services verify.
+    pub identities: Arc<IdentityTokens>,
+    /// The key that they are signed with at a time.
+    pub identity_key: Box<dyn Fn(u64) -> Option<Arc<SigningKey>> + Send + Sync>,
+    /// Counts refusals of the unverified.
+    pub refusals: RefusalGate,
+    /// Where what may block or wait long is run.
+    pub control: Handle,
+}
+
+/// The state of the door on one server thread.
+pub(crate) struct DoorThread {
+    shared: Arc<DoorShared>,
+    callers: Callers,
+    judge: Judge,
+    outbox: Rc<Outbox>,
+    pool: Pool<crate::body::OutBody>,
+    streams: Streams,
+    policies: RefCell<Arc<PolicySet>>,
+    identities: RefCell<MadeIdentities>,
+    random: Cell<u64>,
+}
+
+/// Assertions that this thread made lately: a hit takes no lock.
+#[derive(Default)]
+struct MadeIdentities {
+    by_key: AHashMap<Vec<u8>, (HeaderValue, u64)>,
+    key: Vec<u8>,
+}
+
+const MAX_IDENTITIES: usize = 10_000;
+/// Shorter than what the shared cache leaves of an assertion's life.
+const IDENTITY_REUSE_MS: u64 = 10_000;
+
+impl DoorThread {
+    pub(crate) fn now_ms(&self) -> u64 {
+        (self.shared.now_ms)()
+    }
+
+    pub(crate) fn config(&self) -> &DoorConfig {
+        &self.shared.config
+    }
+
+    pub(crate) fn catalog(&self) -> &Catalog {
+        &self.shared.catalog
+    }
+
+    pub(crate) fn outbox(&self) -> &Outbox {
+        &self.outbox
+    }
+
+    pub(crate) fn pool(&self) -> &Pool<crate::body::OutBody> {
+        &self.pool
+    }
+
+    pub(crate) fn streams(&self) -> &Streams {
+        &self.streams
+    }
+
+    pub(crate) fn judge(&self) -> &Judge {
+        &self.judge
+    }
+
+    pub(crate) fn pass_lifetime_ms(&self) -> u64 {
+        u64::try_from(self.shared.config.pass_lifetime.as_millis())
+            .unwrap_or(doorman_core::pass::MAX_LIFETIME_MS)
+    }
+
+    /// The policy set in force.
+    pub(crate) fn policies(&self) -> Arc<PolicySet> {
+        let version = self.shared.policies.version();
+        let mut held = self.policies.borrow_mut();
+        if held.version() != version {
+            *held = self.shared.policies.current();
+        }
+        held.clone()
+    }
+
+    pub(crate) fn protocol_of(&self, target: &Target) -> Protocol {
+        let snapshot = self.shared.catalog.load();
+        let service =
+            snapshot.regions.get(target.region()).and_then(|region| region.services.get(target.service()));
+        if service.is_some_and(|service| service.http2) { Protocol::Http2 } else { Protocol::Http1 }
+    }
+
+    /// A `traceparent` (W3C Trace Context) that goes on with the client's trace, or begins one.
+    pub(crate) fn traceparent(&self, sent: Option<&HeaderValue>) -> HeaderValue {
+        let trace = sent.and_then(|value| value.to_str().ok()).filter(|text| is_traceparent(text));
+        let span = self.next_random();
+        let text = match trace.and_then(|text| text.get(3..35)) {
+            Some(trace) => format!("00-{trace}-{span:016x}-01"),
+            None => format!("00-{:016x}{:016x}-{span:016x}-01", self.next_random(), self.next_random()),
+        };
+        HeaderValue::try_from(text).unwrap_or_else(|_| HeaderValue::from_static(""))
+    }
+
+    /// splitmix64: trace ids need to differ, not to be secret.
+    fn next_random(&self) -> u64 {
+        let state = self.random.get().wrapping_add(0x9e37_79b9_7f4a_7c15);
+        self.random.set(state);
+        let mut z = state;
+        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        z ^ (z >> 31)
+    }
+
+    /// What the service learns of the caller, signed.
+    pub(crate) fn identity(&self, caller: &Caller, target: &Target) -> Option<HeaderValue> {
+        let now_ms = self.now_ms();
+        let mut made = self.identities.borrow_mut();
+        let made = &mut *made;
+        made.key.clear();
+        let session = caller.session();
+        made.key.extend_from_slice(&session.id);
+        made.key.extend_from_slice(&session.groups_version().to_be_bytes());
+        made.key.extend_from_slice(&caller.actor_session().id);
+        made.key.extend_from_slice(target.region().as_bytes());
+        made.key.push(b'/');
+        made.key.extend_from_slice(target.service().as_bytes());
+        if let Some((value, until)) = made.by_key.get(made.key.as_slice())
+            && now_ms < *until
+        {
+            return Some(value.clone());
+        }
+        let key = (self.shared.identity_key)(now_ms)?;
+        let actor = caller.is_delegated().then(|| caller.identity().actor());
+        let token =
+            self.shared.identities.token(&key, session, actor, target.region(), target.service(), now_ms);
+        let value = HeaderValue::try_from(&*token).ok()?;
+        if made.by_key.len() >= MAX_IDENTITIES {
+            made.by_key.clear();
+        }
+        made.by_key.insert(made.key.clone(), (value.clone(), now_ms + IDENTITY_REUSE_MS));
+        Some(value)
+    }
+}
+
+fn is_traceparent(text: &str) -> bool {
+    let is_hex = |part: Option<&str>| {
+        part.is_some_and(|part| {
+            part.bytes().all(|b| b.is_ascii_digit() || (b'a'..=b'f').contains(&b))
+                && part.bytes().any(|b| b != b'0')
+        })
+    };
+    text.len() == 55 && text.starts_with("00-") && is_hex(text.get(3..35)) && is_hex(text.get(36..52))
+}
+
+/// The door of one server thread.
+pub struct Door {
+    thread: Rc<DoorThread>,
+}
+
+/// What is known of a request before anything is judged.
+struct Arrival {
+    method: Method,
+    headers: HeaderMap,
+    client_ip: IpAddr,
+    is_tls: bool,
+    arrived_ms: u64,
+    reason: Option<Box<str>>,
+}
+
+impl Door {
+    /// The door of the present thread; call it inside the thread's local set.
+    pub fn open(shared: Arc<DoorShared>) -> Rc<Self> {
+        let outbox = Outbox::start(shared.journal.clone(), abandon_now);
+        let mut seed = [0; 8];
+        // Trace ids need no secrecy; a fixed seed would only repeat them.
+        let _ = aws_lc_rs::rand::fill(&mut seed);
+        let policies = RefCell::new(shared.policies.current());
+        let thread = Rc::new(DoorThread {
+            callers: Callers::new(),
+            judge: Judge::new(),
+            outbox,
+            pool: Pool::new(shared.config.connect_timeout),
+            streams: Streams::default(),
+            policies,
+            identities: RefCell::default(),
+            random: Cell::new(u64::from_ne_bytes(seed)),
+            shared,
+        });
+        let sweeper = Rc::downgrade(&thread);
+        tokio::task::spawn_local(async move {
+            let mut seconds = tokio::time::interval(std::time::Duration::from_secs(1));
+            loop {
+                seconds.tick().await;
+                let Some(thread) = sweeper.upgrade() else { return };
+                thread.streams.sweep(&thread.shared.revocations);
+            }
+        });
+        Rc::new(Self { thread })
+    }
+
+    /// Whether a request is the door's.
+    pub fn owns(path: &str) -> bool {
+        path.starts_with(target::PREFIX)
+    }
+
+    /// Answers one request under `/r/`.
+    pub async fn handle(&self, mut request: Request<Incoming>, conn: &Conn) -> Response<AnswerBody> {
+        let upgrade = upgrade_of(&mut request);
+        let (parts, body) = request.into_parts();
+        let arrival = Arrival {
+            method: parts.method,
+            reason: None,
+            client_ip: canonical(conn.peer().ip()),
+            is_tls: conn.is_tls(),
+            arrived_ms: self.thread.now_ms(),
+            headers: parts.headers,
+        };
+        let target = match self.parse(&arrival, &parts.uri, parts.version, conn) {
+            Ok(target) => target,
+            Err(refusal) => return self.refuse(&arrival, parts.uri.path(), refusal).await,
+        };
+        let (caller, consumes_authorization) = match self.authenticate(&arrival).await {
+            Ok(authenticated) => authenticated,
+            Err(refusal) => return self.refuse(&arrival, parts.uri.path(), refusal).await,
+        };
+        let arrival = match with_reason(arrival) {
+            Ok(arrival) => arrival,
+            Err((arrival, problem)) => {
+                return self.deny_request(&arrival, &caller, &target, problem, &[]).await;
+            }
+        };
+        self.send(arrival, caller, consumes_authorization, target, body, upgrade).await
+    }
+
+    async fn send(
+        &self,
+        arrival: Arrival,
+        caller: Rc<Caller>,
+        consumes_authorization: bool,
+        target: Target,
+        body: Incoming,
+        upgrade: Option<Upgrade>,
+    ) -> Response<AnswerBody> {
+        let thread = &self.thread;
+        let policies = thread.policies();
+        let facts = Facts {
+            reason: arrival.reason.clone(),
+            client_ip: arrival.client_ip,
+            now_ms: arrival.arrived_ms,
+        };
+        let permit =
+            match thread.judge.authorize(&policies, caller.clone(), target, arrival.method.clone(), facts) {
+                Ok(permit) => permit,
+                Err(denial) => return self.deny(&arrival, &caller, denial).await,
+            };
+        if let Some(problem) = self.missing(permit.target()) {
+            let target = permit.target().clone();
+            return self.deny_request(&arrival, &caller, &target, problem, &[]).await;
+        }
+        let body = match self.read_body(body, upgrade.is_some()).await {
+            Ok(body) => body,
+            Err(problem) => {
+                let target = permit.target().clone();
+                return self.deny_request(&arrival, &caller, &target, problem, &[]).await;
+            }
+        };
+        let client =
+            Client { ip: arrival.client_ip, is_tls: arrival.is_tls, host: arrival.headers.get(header::HOST) };
+        let target = permit.target();
+        let headers =
+            headers::outbound(thread, &arrival.headers, consumes_authorization, &caller, target, &client);
+        let origin = Origin { channel: channel_of(&arrival.headers), ..Origin::default() };
+        if *permit.target().selector() == Selector::All {
+            return match fanout::send_to_all(thread, permit, headers, body, origin).await {
+                Ok(answer) => answer,
+                Err(denied) => {
+                    self.deny_request(&arrival, &caller, &denied.target, denied.problem, &[]).await
+                }
+            };
+        }
+        match commit(thread, Intent { permit, headers, body, origin }).await {
+            Ok(receipt) => forward(thread, receipt, upgrade).await,
+            Err(NotCommitted::Failed(problem)) => problem.into_response(),
+            Err(NotCommitted::Denied(denial)) => self.deny(&arrival, &caller, denial).await,
+        }
+    }
+
+    fn parse(
+        &self,
+        arrival: &Arrival,
+        uri: &http::Uri,
+        version: Version,
+        conn: &Conn,
+    ) -> Result<Target, Refusal> {
+        let invalid = |detail: &str| {
+            Refusal::new(
+                Problem::new(Code::Invalid, detail)
+                    .hint("Send an ordinary HTTP request to /r/{region}/{service}/…"),
+                detail,
+            )
+        };
+        if !is_known_method(&arrival.method) {
+            let refused = invalid("The method is not one that Doorman forwards.");
+            return Err(Refusal {
+                problem: refused.problem.status(StatusCode::METHOD_NOT_ALLOWED),
+                ..refused
+            });
+        }
+        if version < Version::HTTP_2 {
+            if uri.authority().is_some() {
+                return Err(invalid("The request target is in absolute form."));
+            }
+            let mut hosts = arrival.headers.get_all(header::HOST).iter();
+            let host = hosts.next().and_then(|host| host.to_str().ok());
+            if hosts.next().is_some() || !host.is_some_and(is_host) {
+                return Err(invalid("The request has no Host, more than one, or one that is no host."));
+            }
+            if version == Version::HTTP_10 && arrival.headers.contains_key(header::TRANSFER_ENCODING) {
+                return Err(invalid("HTTP/1.0 has no Transfer-Encoding."));
+            }
+        }
+        let line = uri.path_and_query().map_or("/", |line| line.as_str());
+        if conn.sent_fragment(&format!("{} {line}", arrival.method)) {
+            return Err(target_refused(TargetError::Path(target::Ambiguity::Fragment)));
+        }
+        Target::parse(uri.path(), uri.query()).map_err(target_refused)
+    }
+
+    async fn authenticate(&self, arrival: &Arrival) -> Result<(Rc<Caller>, bool), Refusal> {
+        let thread = &self.thread;
+        let shared = &thread.shared;
+        let subprotocol = headers::subprotocol_token(&arrival.headers);
+        let (credentials, consumes) =
+            Credentials::from_headers(&arrival.headers, subprotocol, arrival.client_ip)?;
+        let policies = thread.policies();
+        let found =
+            thread.callers.find(&credentials, &shared.revocations, policies.version(), arrival.arrived_ms);
+        if let Some(caller) = found {
+            return Ok((caller, consumes));
+        }
+        let epoch = shared.revocations.epoch();
+        let (authenticate, client_ip) = (shared.authenticate.clone(), arrival.client_ip);
+        let (asked, set) = (credentials.clone(), policies.clone());
+        let verified = shared
+            .control
+            .spawn(async move { verify(&*authenticate, &set, &asked, client_ip).await })
+            .await
+            .map_err(|error| {
+                Refusal::new(
+                    Problem::new(Code::Unauthenticated, "The credential could not be checked."),
+                    error.to_string(),
+                )
+            })??;
+        let caller = Rc::new(verified);
+        thread.callers.remember(credentials, caller.clone(), epoch, policies.version());
+        Ok((caller, consumes))
+    }
+
+    async fn read_body(&self, body: Incoming, is_upgrade: bool) -> Result<InBody, Problem> {
+        if is_upgrade {
+            return Ok(InBody::Whole(bytes::Bytes::new(), None));
+        }
+        InBody::read(body, self.thread.config().body_limit).await.map_err(|error| match error {
+            ReadError::TooSlow => {
+                Problem::new(Code::Timeout, "The body did not arrive in time. Nothing was sent.")
+                    .status(StatusCode::REQUEST_TIMEOUT)
+                    .hint("Send the body without pauses.")
+            }
+            ReadError::Broken => Problem::new(Code::Invalid, "The body broke off. Nothing was sent."),
+        })
+    }
+
+    /// What the catalog knows not to exist. A region whose proxies have not answered yet is not judged here.
+    fn missing(&self, target: &Target) -> Option<Problem> {
+        let snapshot = self.thread.shared.catalog.load();
+        let Some(region) = snapshot.regions.get(target.region()) else {
+            return Some(
+                Problem::new(Code::UnknownRegion, format!("There is no region {}.", target.region()))
+                    .hint("`doorman regions` lists them."),
+            );
+        };
+        if region.services.is_empty() {
+            return None;
+        }
+        let Some(service) = region.services.get(target.service()) else {
+            let detail = format!("Region {} has no service {}.", target.region(), target.service());
+            return Some(
+                Problem::new(Code::UnknownService, detail).hint("`doorman services <region>` lists them."),
+            );
+        };
+        let Selector::Instance(id) = target.selector() else { return None };
+        if service.instances.iter().any(|instance| *instance.id == **id) {
+            return None;
+        }
+        let detail = format!("{}/{} has no instance {id}.", target.region(), target.service());
+        Some(
+            Problem::new(Code::UnknownInstance, detail)
+                .hint("`doorman instances <region> <service>` lists them."),
+        )
+    }
+
+    async fn deny(&self, arrival: &Arrival, caller: &Caller, denial: Denial) -> Response<AnswerBody> {
+        self.deny_request(arrival, caller, &denial.target, denial.problem, &denial.policies).await
+    }
+
+    /// Writes down what a verified caller was refused, and tells them.
+    async fn deny_request(
+        &self,
+        arrival: &Arrival,
+        caller: &Caller,
+        target: &Target,
+        mut problem: Problem,
+        policies: &[Arc<str>],
+    ) -> Response<AnswerBody> {
+        let mut record = self.refusal_record(arrival, &problem);
+        put_caller(&mut record, caller);
+        put_target(&mut record, target, &self.thread.config().redaction);
+        record.reason = arrival.reason.as_deref().map(|reason| clipped(reason).into());
+        record.policies = policies.iter().map(|name| (**name).into()).collect();
+        let draft = Draft::new(record);
+        match self.thread.outbox.commit_refusal(draft).await {
+            Ok(id) => {
+                problem.audit_id = Some(id);
+                problem.into_response()
+            }
+            Err(failure) => Problem::from(failure).into_response(),
+        }
+    }
+
+    fn refusal_record<'a>(&self, arrival: &'a Arrival, problem: &Problem) -> Record<'a> {
+        let mut record = Record::new(Kind::Request, AuditId::default(), arrival.arrived_ms);
+        record.decision = Some("deny".into());
+        record.method = Some(arrival.method.as_str().into());
+        record.client_ip = Some(arrival.client_ip.to_string().into());
+        record.channel = Some(channel_of(&arrival.headers).into());
+        record.user_agent = arrival
+            .headers
+            .get(header::USER_AGENT)
+            .and_then(|agent| agent.to_str().ok())
+            .map(|agent| clipped(agent).into());
+        record.error = Some(problem.code.as_str().into());
+        record.status = Some(problem.status.as_u16());
+        record
+    }
+
+    /// Refuses somebody who is not verified: one entry each up to a measure, a count beyond.
+    async fn refuse(&self, arrival: &Arrival, path: &str, refusal: Refusal) -> Response<AnswerBody> {
+        let Refusal { mut problem, audit_reason, claimed } = refusal;
+        let shared = &self.thread.shared;
+        let (admitted, surplus) = shared.refusals.admit(arrival.client_ip, arrival.arrived_ms);
+        for surplus in surplus {
+            shared.journal.write_later(surplus_record(&surplus, arrival.arrived_ms));
+        }
+        if !admitted {
+            return problem.into_response();
+        }
+        let mut record = self.refusal_record(arrival, &problem);
+        record.path = Some(clipped(path).to_owned().into());
+        record.detail.insert("why".into(), clipped(&audit_reason).to_owned().into());
+        if let Some(claimed) = claimed {
+            record.detail.insert("claimed".into(), claimed.into());
+        }
+        match self.thread.outbox.commit_refusal(Draft::new(record)).await {
+            Ok(id) => {
+                problem.audit_id = Some(id);
+                problem.into_response()
+            }
+            Err(failure) => Problem::from(failure).into_response(),
+        }
+    }
+}
+
+/// The entry for refusals that were counted.
+pub fn surplus_record(surplus: &Surplus, now_ms: u64) -> Draft {
+    let mut record = Record::new(Kind::Refused, AuditId::default(), now_ms);
+    record.count = Some(surplus.count);
+    record.client_ip = surplus.address.map(|address| address.to_string().into());
+    record.decision = Some("deny".into());
+    Draft::new(record)
+}
+
+fn abandon_now(attempt: AuditId) -> Draft {
+    outcome::abandoned(attempt, attempt.unix_ms())
+}
+
+fn target_refused(error: TargetError) -> Refusal {
+    let (code, hint) = match error {
+        TargetError::NotTheDoor => (Code::NotFound, "The door is /r/{region}/{service}[@{instance}]/{path}."),
+        TargetError::Region => (Code::UnknownRegion, "`doorman regions` lists them."),
+        TargetError::Service => (Code::UnknownService, "`doorman services <region>` lists them."),
+        TargetError::Instance => {
+            (Code::UnknownInstance, "`doorman instances <region> <service>` lists them.")
+        }
+        TargetError::Path(_) => {
+            (Code::AmbiguousPath, "Send the path in its plain form: no dot segments, no encoded slashes.")
+        }
+        TargetError::Query => {
+            (Code::Invalid, "Percent-encode control characters, bytes beyond ASCII and '#' in the query.")
+        }
+    };
+    let reason = error.to_string();
+    Refusal::new(Problem::new(code, format!("The target was refused: {reason}.")).hint(hint), reason)
+}
+
+fn with_reason(mut arrival: Arrival) -> Result<Arrival, (Arrival, Problem)> {
+    let mut values = arrival.headers.get_all(REASON).iter();
+    let first = values.next();
+    let is_single = values.next().is_none();
+    let text = first.map(|value| std::str::from_utf8(value.as_bytes()));
+    match text {
+        None => Ok(arrival),
+        Some(Ok(text)) if is_single => {
+            arrival.reason = Some(text.trim().into());
+            Ok(arrival)
+        }
+        Some(_) => {
+            let problem = Problem::new(Code::Invalid, "Doorman-Reason is there twice or is not UTF-8.");
+            Err((arrival, problem))
+        }
+    }
+}
+
+fn is_known_method(method: &Method) -> bool {
+    matches!(
+        *method,
+        Method::GET
+            | Method::HEAD
+            | Method::POST
+            | Method::PUT
+            | Method::PATCH
+            | Method::DELETE
+            | Method::OPTIONS
+    )
+}
+
+fn is_host(host: &str) -> bool {
+    !host.is_empty()
+        && host
+            .bytes()
+            .all(|b| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'-' | b'_' | b':' | b'[' | b']'))
+}
+
+/// IPv4 addresses on a dual-stack socket are IPv4 addresses.
+fn canonical(ip: IpAddr) -> IpAddr {
+    ip.to_canonical()
+}
+
+fn channel_of(headers: &HeaderMap) -> &'static str {
+    let agent = headers.get(header::USER_AGENT).map_or(&[] as &[u8], |agent| agent.as_bytes());
+    if agent.starts_with(b"doorman-cli/") {
+        "cli"
+    } else if headers.get("sec-fetch-site").is_some_and(|site| site == "same-origin") {
+        "ui"
+    } else {
+        "http"
+    }
+}
+
+/// Takes the upgrade out of a request that asks for one.
+fn upgrade_of(request: &mut Request<Incoming>) -> Option<Upgrade> {
+    if request.version() != Version::HTTP_11 || *request.method() != Method::GET {
+        return None;
+    }
+    let protocol = request.headers().get(header::UPGRADE)?.clone();
+    let names_upgrade = request.headers().get_all(header::CONNECTION).iter().any(|value| {
+        value
+            .to_str()
+            .is_ok_and(|value| value.split(',').any(|name| name.trim().eq_ignore_ascii_case("upgrade")))
+    });
+    if !names_upgrade {
+        return None;
+    }
+    let offers_doorman = headers::offers_doorman(request.headers());
+    Some(Upgrade { on: hyper::upgrade::on(request), protocol, offers_doorman })
+}

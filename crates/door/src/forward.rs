@@ -1,0 +1,280 @@
+//! Sending: a receipt is consumed, its request leaves once.
+
+use crate::body::{AnswerBody, OutBody, ServiceBody};
+use crate::door::DoorThread;
+use crate::headers::{self, INSTANCE, PASS, REFUSAL};
+use crate::outcome::{OutcomeGuard, OutcomeTap};
+use crate::problem::{AUDIT_ID, ERROR, Problem, id_value};
+use crate::receipt::{Receipt, ReceiptParts, commit_second_pass, region_unavailable};
+use crate::tunnel;
+use doorman_core::code::Code;
+use doorman_core::record::OutcomeState;
+use doorman_egress::{Peer, Protocol, SendError};
+use http::{HeaderValue, Request, Response, StatusCode, Uri, Version, header};
+use http_body::Body as _;
+use hyper::body::Incoming;
+use hyper::upgrade::OnUpgrade;
+use std::rc::Rc;
+
+/// A client that asked to switch protocols.
+pub(crate) struct Upgrade {
+    pub(crate) on: OnUpgrade,
+    /// What `Upgrade` said.
+    pub(crate) protocol: HeaderValue,
+    /// The client offered the subprotocol `doorman`, to be selected when the service selects none.
+    pub(crate) offers_doorman: bool,
+}
+
+/// How often a request that provably was not taken is sent elsewhere.
+const MAX_PASSES: usize = 4;
+
+/// Sends what the receipt proves to be written down, and gives the answer.
+pub(crate) async fn forward(
+    thread: &Rc<DoorThread>,
+    receipt: Receipt,
+    upgrade: Option<Upgrade>,
+) -> Response<AnswerBody> {
+    let ReceiptParts { permit, headers, body, claim, mut route, origin, audit_id, mut pass } =
+        receipt.into_parts();
+    let target = permit.target();
+    let is_retriable = body.is_whole();
+    let whole = is_retriable.then(|| body.recorded().clone());
+    let (body, meter) = body.into_out();
+    let guard = OutcomeGuard::new(thread.clone(), audit_id, permit.facts().now_ms, meter);
+    let uri: Uri = match target.door_path_and_query().parse() {
+        Ok(uri) => uri,
+        Err(_) => {
+            guard.failed(OutcomeState::Unsent, Code::Invalid, "the target is no URI");
+            return answer_problem(Problem::new(Code::Invalid, "The target cannot be forwarded."), audit_id);
+        }
+    };
+    let protocol = thread.protocol_of(target);
+    let mut body = Some(body);
+    for attempt in 1..=MAX_PASSES {
+        let out = match (body.take(), &whole) {
+            (Some(body), _) => body,
+            (None, Some(whole)) => {
+                OutBody::Whole { data: Some(whole.clone()).filter(|b| !b.is_empty()), trailers: None }
+            }
+            (None, None) => OutBody::empty(),
+        };
+        let mut request = Request::new(out);
+        *request.method_mut() = permit.method().clone();
+        *request.uri_mut() = uri.clone();
+        let out_headers = request.headers_mut();
+        *out_headers = headers.clone();
+        if let Ok(value) = HeaderValue::try_from(pass.encode()) {
+            out_headers.insert(PASS, value);
+        }
+        fit_link(&mut request, &route.peer, protocol, upgrade.as_ref());
+        let sent = thread
+            .pool()
+            .send(route.key, &route.peer, protocol, request, Some(thread.config().response_timeout))
+            .await;
+        let why = match sent {
+            Ok(response) if !response.headers().contains_key(REFUSAL) => {
+                return answered(thread, guard, &permit, response, upgrade).await;
+            }
+            Ok(response) => response
+                .headers()
+                .get(REFUSAL)
+                .and_then(|why| why.to_str().ok())
+                .unwrap_or("refused")
+                .to_owned(),
+            Err(error) if error.is_unsent() => error.to_string(),
+            Err(error) => return lost(thread, guard, &permit, error),
+        };
+        // The proxy said so itself, or not a byte was written: another pass may be made for the same attempt.
+        thread.catalog().suspect(target.region(), route.boot_id);
+        thread.pool().forget(route.key);
+        let may_repeat = attempt < MAX_PASSES && is_retriable;
+        let next = if may_repeat {
+            thread.catalog().route_soon(target.region(), thread.config().restart_grace).await
+        } else {
+            None
+        };
+        let Some(next) = next else {
+            guard.failed(OutcomeState::Unsent, Code::RegionUnavailable, &why);
+            return answer_problem(region_unavailable(target.region()), audit_id);
+        };
+        match commit_second_pass(thread, &permit, &headers, claim, &next, origin, audit_id).await {
+            Ok(second) => (pass, route) = (second, next),
+            Err(failure) => {
+                guard.failed(
+                    OutcomeState::Unsent,
+                    Code::AuditUnavailable,
+                    "a second pass could not be committed",
+                );
+                return answer_problem(failure.into(), audit_id);
+            }
+        }
+    }
+    guard.failed(OutcomeState::Unsent, Code::RegionUnavailable, "no proxy took it");
+    answer_problem(region_unavailable(target.region()), audit_id)
+}
+
+/// Nobody knows whether the request arrived.
+fn lost(
+    thread: &Rc<DoorThread>,
+    guard: OutcomeGuard,
+    permit: &crate::permit::Permit,
+    error: SendError,
+) -> Response<AnswerBody> {
+    let audit_id = guard.attempt();
+    thread.catalog().poke.notify_waiters();
+    let problem = match error {
+        SendError::Timeout => {
+            guard.failed(OutcomeState::Unknown, Code::Timeout, "the proxy did not answer in time");
+            Problem::new(Code::Timeout, "No answer came in time. The request may have been carried out.")
+        }
+        error => {
+            guard.failed(OutcomeState::Unknown, Code::RegionUnavailable, &error.to_string());
+            Problem::new(
+                Code::RegionUnavailable,
+                format!(
+                    "The connection to region {} broke. The request may have been carried out.",
+                    permit.target().region()
+                ),
+            )
+        }
+    };
+    answer_problem(problem.hint("Look at the service before you send it again."), audit_id)
+}
+
+fn answer_problem(mut problem: Problem, audit_id: doorman_core::id::AuditId) -> Response<AnswerBody> {
+    problem.audit_id = Some(audit_id);
+    problem.into_response()
+}
+
+/// The proxy answered: with the service's answer, or saying that there is none.
+async fn answered(
+    thread: &Rc<DoorThread>,
+    guard: OutcomeGuard,
+    permit: &crate::permit::Permit,
+    mut response: Response<Incoming>,
+    upgrade: Option<Upgrade>,
+) -> Response<AnswerBody> {
+    let audit_id = guard.attempt();
+    if let Some(code) = response.headers().get(ERROR).and_then(|code| code.to_str().ok()) {
+        return proxy_problem(guard, permit, code, response.headers());
+    }
+    let instance: Option<Box<str>> =
+        response.headers().get(INSTANCE).and_then(|id| id.to_str().ok()).map(Into::into);
+    let mut client_headers = headers::inbound(response.headers());
+    client_headers.insert(AUDIT_ID, id_value(audit_id));
+    let status = response.status();
+    let ticket = thread.streams().open(permit.caller());
+    if status == StatusCode::SWITCHING_PROTOCOLS {
+        let Some(client) = upgrade else {
+            guard.failed(
+                OutcomeState::Unknown,
+                Code::ServiceUnreachable,
+                "the service switched protocols unasked",
+            );
+            let problem =
+                Problem::new(Code::ServiceUnreachable, "The service switched protocols without being asked.");
+            return answer_problem(problem, audit_id);
+        };
+        tunnel::copy_upgrade_headers(response.headers(), &mut client_headers);
+        if client.offers_doorman && !client_headers.contains_key(header::SEC_WEBSOCKET_PROTOCOL) {
+            client_headers.insert(header::SEC_WEBSOCKET_PROTOCOL, HeaderValue::from_static("doorman"));
+        }
+        let service = hyper::upgrade::on(&mut response);
+        let (parts, _) = response.into_parts();
+        let tap = OutcomeTap::new(guard, status, parts.headers, instance, None, None);
+        tokio::task::spawn_local(tunnel::run(client.on, service, tap, ticket));
+        let mut answer = Response::new(AnswerBody::Full(None));
+        *answer.status_mut() = status;
+        *answer.headers_mut() = client_headers;
+        return answer;
+    }
+    let (parts, body) = response.into_parts();
+    let expected = body.size_hint().exact();
+    let ends_now = body.is_end_stream();
+    let mut tap = OutcomeTap::new(guard, status, parts.headers, instance, expected, Some(ticket));
+    let body = if ends_now {
+        tap.complete();
+        AnswerBody::Full(None)
+    } else {
+        AnswerBody::Service(Box::new(ServiceBody { inner: body, tap }))
+    };
+    let mut answer = Response::new(body);
+    *answer.status_mut() = status;
+    *answer.headers_mut() = client_headers;
+    if parts.version != Version::HTTP_2 {
+        *answer.version_mut() = Version::HTTP_11;
+    }
+    answer
+}
+
+/// What a proxy says of a request that it could not bring to an end.
+fn proxy_problem(
+    guard: OutcomeGuard,
+    permit: &crate::permit::Permit,
+    code: &str,
+    headers: &http::HeaderMap,
+) -> Response<AnswerBody> {
+    let audit_id = guard.attempt();
+    let text = |name: &str| headers.get(name).and_then(|value| value.to_str().ok()).unwrap_or_default();
+    let sent = text("doorman-sent") != "no";
+    let state = if sent { OutcomeState::Unknown } else { OutcomeState::Unsent };
+    let code =
+        Code::ALL.iter().copied().find(|known| known.as_str() == code).unwrap_or(Code::RegionUnavailable);
+    let target = permit.target();
+    let why = text("doorman-detail");
+    guard.failed(state, code, why);
+    let place = format!("{}/{}", target.region(), target.service());
+    let fate =
+        if sent { "The request may have been carried out." } else { "No byte of the request was sent." };
+    let (detail, hint) = match code {
+        Code::UnknownService => (
+            format!("Region {} has no service {}.", target.region(), target.service()),
+            "`doorman services <region>` lists them.",
+        ),
+        Code::UnknownInstance => (
+            format!("{place} has no instance {}.", target.selector().as_str()),
+            "`doorman instances <region> <service>` lists them.",
+        ),
+        Code::Timeout => (
+            format!("{place} did not answer in time. {fate}"),
+            "Look at the service before you send it again.",
+        ),
+        Code::ServiceUnreachable => {
+            (format!("{place} cannot be reached: {why}. {fate}"), "`doorman instances` shows their health.")
+        }
+        Code::TooLarge => (format!("{place}: {why}. {fate}"), "Send less."),
+        _ => (
+            format!("The proxy of {} refused: {why}. {fate}", target.region()),
+            "Ask the operators to look at the proxy's log.",
+        ),
+    };
+    let mut problem = Problem::new(code, detail).hint(hint);
+    problem.audit_id = Some(audit_id);
+    problem.into_response()
+}
+
+/// Makes the request fit the connection to the proxy.
+fn fit_link(request: &mut Request<OutBody>, peer: &Peer, protocol: Protocol, upgrade: Option<&Upgrade>) {
+    let authority = peer.authority();
+    match protocol {
+        Protocol::Http1 => {
+            *request.version_mut() = Version::HTTP_11;
+            if let Ok(host) = HeaderValue::try_from(authority) {
+                request.headers_mut().insert(header::HOST, host);
+            }
+            if let Some(upgrade) = upgrade {
+                request.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("upgrade"));
+                request.headers_mut().insert(header::UPGRADE, upgrade.protocol.clone());
+            }
+        }
+        Protocol::Http2 => {
+            *request.version_mut() = Version::HTTP_2;
+            let scheme = if peer.is_tls() { "https" } else { "http" };
+            let path = request.uri().path_and_query().map_or("/", |path| path.as_str()).to_owned();
+            if let Ok(uri) = Uri::builder().scheme(scheme).authority(authority).path_and_query(path).build() {
+                *request.uri_mut() = uri;
+            }
+            request.headers_mut().insert(header::TE, HeaderValue::from_static("trailers"));
+        }
+    }
+}

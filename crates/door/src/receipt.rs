@@ -1,0 +1,153 @@
+//! Committing: a permit becomes a receipt once the attempt is durable.
+
+use crate::attempt::{self, Origin};
+use crate::body::InBody;
+use crate::catalog::Route;
+use crate::door::DoorThread;
+use crate::journal::{CommitFailure, Committed, Draft, PassParts};
+use crate::permit::{Denial, Permit};
+use crate::problem::Problem;
+use doorman_core::code::Code;
+use doorman_core::id::AuditId;
+use doorman_core::pass::{BodyClaim, Pass};
+use doorman_core::record::{Kind, Record};
+use http::HeaderMap;
+
+/// How often a request is judged again because policy changed under it.
+const MAX_JUDGEMENTS: usize = 3;
+
+/// Proof that an attempt is durable. Forwarding consumes it; there is no copy.
+pub struct Receipt {
+    permit: Permit,
+    headers: HeaderMap,
+    body: InBody,
+    claim: BodyClaim,
+    route: Route,
+    origin: Origin,
+    audit_id: AuditId,
+    pass: Pass,
+}
+
+/// What is to be sent, permitted but not yet written down.
+pub(crate) struct Intent {
+    pub(crate) permit: Permit,
+    pub(crate) headers: HeaderMap,
+    pub(crate) body: InBody,
+    pub(crate) origin: Origin,
+}
+
+/// Why there is no receipt.
+pub(crate) enum NotCommitted {
+    /// Nothing was written; the problem tells why.
+    Failed(Problem),
+    /// A policy set that came into force meanwhile denies it.
+    Denied(Denial),
+}
+
+impl Receipt {
+    /// The attempt that this proves to be durable.
+    pub fn audit_id(&self) -> AuditId {
+        self.audit_id
+    }
+
+    /// Takes apart what is to be sent. Only `forward` calls this.
+    pub(crate) fn into_parts(self) -> ReceiptParts {
+        ReceiptParts {
+            permit: self.permit,
+            headers: self.headers,
+            body: self.body,
+            claim: self.claim,
+            route: self.route,
+            origin: self.origin,
+            audit_id: self.audit_id,
+            pass: self.pass,
+        }
+    }
+}
+
+pub(crate) struct ReceiptParts {
+    pub(crate) permit: Permit,
+    pub(crate) headers: HeaderMap,
+    pub(crate) body: InBody,
+    pub(crate) claim: BodyClaim,
+    pub(crate) route: Route,
+    pub(crate) origin: Origin,
+    pub(crate) audit_id: AuditId,
+    pub(crate) pass: Pass,
+}
+
+/// Writes the attempt down and waits until it is durable.
+pub(crate) async fn commit(thread: &DoorThread, mut intent: Intent) -> Result<Receipt, NotCommitted> {
+    let region = intent.permit.target().region().to_owned();
+    let grace = thread.config().restart_grace;
+    let claim = intent.body.claim();
+    for _ in 0..MAX_JUDGEMENTS {
+        let route = match thread.catalog().route(&region) {
+            Some(route) => route,
+            None => thread
+                .catalog()
+                .route_soon(&region, grace)
+                .await
+                .ok_or_else(|| NotCommitted::Failed(region_unavailable(&region)))?,
+        };
+        let redaction = &thread.config().redaction;
+        let record =
+            attempt::record(&intent.permit, &intent.headers, &intent.body, &claim, intent.origin, redaction);
+        let (draft, parts) = attempt::draft(
+            thread,
+            &intent.permit,
+            &intent.headers,
+            claim,
+            &route,
+            intent.origin,
+            record,
+            None,
+        );
+        match thread.outbox().commit(draft).await {
+            Ok(committed) => {
+                let audit_id = committed.audit_id;
+                let pass = committed.pass(audit_id, parts);
+                let Intent { permit, headers, body, origin } = intent;
+                return Ok(Receipt { permit, headers, body, claim, route, origin, audit_id, pass });
+            }
+            Err(CommitFailure::PolicyChanged) => {
+                let Intent { permit, headers, body, origin } = intent;
+                match permit.judge_again(thread.judge(), &thread.policies()) {
+                    Ok(permit) => intent = Intent { permit, headers, body, origin },
+                    Err(denial) => return Err(NotCommitted::Denied(denial)),
+                }
+            }
+            Err(failure) => return Err(NotCommitted::Failed(failure.into())),
+        }
+    }
+    Err(NotCommitted::Failed(CommitFailure::PolicyChanged.into()))
+}
+
+/// A second pass for the same attempt: only after the proxy's own refusal, or when no byte was written.
+pub(crate) async fn commit_second_pass(
+    thread: &DoorThread,
+    permit: &Permit,
+    headers: &HeaderMap,
+    claim: BodyClaim,
+    route: &Route,
+    origin: Origin,
+    audit_id: AuditId,
+) -> Result<Pass, CommitFailure> {
+    let mut record = Record::new(Kind::Pass, AuditId::default(), thread.now_ms());
+    record.attempt = Some(audit_id);
+    attempt::put_caller(&mut record, permit.caller());
+    record.region = Some(permit.target().region().into());
+    record.service = Some(permit.target().service().into());
+    record.detail.insert("boot_id".into(), route.boot_id.to_string().into());
+    let (mut draft, parts): (_, PassParts) =
+        attempt::draft(thread, permit, headers, claim, route, origin, Draft::new(record), Some(audit_id));
+    // The attempt was judged when it was committed; this only says again where it goes.
+    draft.policy_version = thread.policies().version();
+    let committed: Committed = thread.outbox().commit(draft).await?;
+    Ok(committed.pass(audit_id, parts))
+}
+
+pub(crate) fn region_unavailable(region: &str) -> Problem {
+    Problem::new(Code::RegionUnavailable, format!("No proxy of region {region} answers. Nothing was sent."))
+        .hint("Try again shortly; `doorman regions` shows which regions answer.")
+}

@@ -1,0 +1,11 @@
+//! The commands that are no servers. Each file has its arguments first, then what they do.
+
+pub mod audit;
+pub mod catalog;
+pub mod config;
+pub mod curl;
+pub mod db;
+pub mod keys;
+pub mod policy;
+pub mod request;
+pub mod session;

@@ -1,0 +1,178 @@
+//! The text of a configuration and its tree, with the environment laid over the file.
+//!
+//! The text of each variable is appended to the file's, so that one number says where any value came from.
+
+use super::environment::{Environment, Override};
+use super::parse::{parse_file, parse_value};
+use super::path::{Path, Step};
+use super::refusal::{Fault, Place};
+use super::tree::{Node, Value};
+use std::ops::Range;
+
+/// Where a piece of the text came from.
+struct Origin {
+    name: String,
+    range: Range<usize>,
+    is_file: bool,
+}
+
+/// A configuration before it means anything.
+pub struct Document {
+    text: String,
+    origins: Vec<Origin>,
+    root: Node,
+}
+
+impl Document {
+    /// Parses `text`, which came from the file `name`, and lays the environment over it. Also returns what of either
+    /// could not be read.
+    pub fn parse(name: &str, text: &str, environment: &Environment) -> (Self, Vec<Fault>) {
+        let (root, malformed) = parse_file(text);
+        let file = Origin { name: name.to_owned(), range: 0..text.len(), is_file: true };
+        let mut document = Self { text: text.to_owned(), origins: vec![file], root };
+        let mut faults: Vec<Fault> = malformed
+            .into_iter()
+            .map(|fault| Fault::new("", fault.message).at(document.place(fault.span)))
+            .collect();
+        faults.extend(environment.overrides().filter_map(|setting| document.lay_over(&setting)));
+        (document, faults)
+    }
+
+    /// The tree.
+    pub fn root(&self) -> &Node {
+        &self.root
+    }
+
+    /// The name of the file.
+    pub fn name(&self) -> &str {
+        self.origins.first().map_or("", |origin| &origin.name)
+    }
+
+    /// Where the value at `path` stands; where there is none, the nearest thing above it.
+    pub fn place_of(&self, path: &Path) -> Place {
+        let mut path = path.clone();
+        loop {
+            match (self.root.find(&path), path.parent()) {
+                (Some(node), Some(_)) => return self.place(node.span.clone()),
+                (_, None) => return self.place(0..0),
+                (None, Some(parent)) => path = parent,
+            }
+        }
+    }
+
+    /// Where the key at the end of `path` stands.
+    pub fn place_of_key(&self, path: &Path) -> Place {
+        self.root.key_span(path).map_or_else(|| self.place_of(path), |span| self.place(span))
+    }
+
+    /// Takes the value at `path` out, so that the rest can be looked at. Whether there was one.
+    pub fn remove(&mut self, path: &Path) -> bool {
+        self.root.remove(path)
+    }
+
+    /// Takes a number or boolean from the environment as the text it was. Whether it was one.
+    pub fn reread_as_text(&mut self, path: &Path) -> bool {
+        let Some(node) = self.root.find(path) else { return false };
+        let is_scalar = matches!(node.value, Value::Integer(_) | Value::Float(_) | Value::Boolean(_));
+        let span = node.span.clone();
+        if !is_scalar || self.origin(&span).is_none_or(|origin| origin.is_file) {
+            return false;
+        }
+        let Some(text) = self.text.get(span).map(str::to_owned) else { return false };
+        if let Some(node) = self.root.find_mut(path) {
+            node.value = Value::Text(text);
+        }
+        true
+    }
+
+    /// Whether the value at `path` came from the environment.
+    pub fn is_from_environment(&self, path: &Path) -> bool {
+        let span = self.root.find(path).map(|node| node.span.clone());
+        span.and_then(|span| self.origin(&span)).is_some_and(|origin| !origin.is_file)
+    }
+
+    /// What to show of the source around `span`. What looks like a secret is starred out.
+    fn place(&self, span: Range<usize>) -> Place {
+        let Some(origin) = self.origin(&span) else {
+            return Place { name: self.name().to_owned(), text: String::new(), span: 0..0, is_file: true };
+        };
+        let range = origin.range.clone();
+        let mut text = self.text.get(range.clone()).unwrap_or_default().to_owned();
+        for secret in self.secrets() {
+            if range.start <= secret.start && secret.end <= range.end {
+                let local = secret.start - range.start..secret.end - range.start;
+                let stars = "*".repeat(local.len());
+                text.replace_range(local, &stars);
+            }
+        }
+        let span = span.start - range.start..span.end - range.start;
+        Place { name: origin.name.clone(), text, span, is_file: origin.is_file }
+    }
+
+    fn origin(&self, span: &Range<usize>) -> Option<&Origin> {
+        self.origins.iter().find(|origin| origin.range.start <= span.start && span.end <= origin.range.end)
+    }
+
+    fn lay_over(&mut self, setting: &Override<'_>) -> Option<Fault> {
+        let start = self.text.len() + 1;
+        self.text.push('\n');
+        self.text.push_str(setting.value);
+        let range = start..self.text.len();
+        let name = format!("environment variable {}", setting.variable);
+        self.origins.push(Origin { name, range: range.clone(), is_file: false });
+        if setting.keys.iter().any(String::is_empty) {
+            let fault = Fault::new("", format!("{} names no setting", setting.variable));
+            return Some(fault.at(self.place(range)).help("write DOORMAN__SECTION__KEY"));
+        }
+        let node = parse_value(setting.value, start);
+        let above = self.root.insert(&setting.keys, node).err()?;
+        let help =
+            format!("set `{above}` as a whole: DOORMAN__{}=…", above.to_uppercase().replace('.', "__"));
+        Some(
+            Fault::new(&above, format!("`{above}` is no table that {} could set a key of", setting.variable))
+                .at(self.place(range))
+                .help(help),
+        )
+    }
+
+    /// Values of keys that are named like secrets, and passwords within URLs.
+    fn secrets(&self) -> Vec<Range<usize>> {
+        let mut found = Vec::new();
+        for (path, _, span) in self.root.texts() {
+            let Some(Step::Key(key)) = path.steps().iter().rev().find(|step| matches!(step, Step::Key(_)))
+            else {
+                continue;
+            };
+            let is_secret = ["password", "passwd", "secret", "token"].iter().any(|word| key.contains(word));
+            if is_secret && !key.ends_with("_file") {
+                found.push(span);
+            } else if let Some(inner) = self.text.get(span.clone()).and_then(password_in_url) {
+                found.push(span.start + inner.start..span.start + inner.end);
+            }
+        }
+        found
+    }
+}
+
+/// Where in `scheme://user:password@host` the password stands.
+fn password_in_url(text: &str) -> Option<Range<usize>> {
+    let host = text.find("://")? + 3;
+    let authority = text.get(host..)?;
+    let authority = authority.get(..authority.find('/').unwrap_or(authority.len()))?;
+    let at = authority.rfind('@')?;
+    let colon = authority.get(..at)?.find(':')?;
+    Some(host + colon + 1..host + at)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_password_of_a_url_is_found_wherever_it_ends() {
+        let password = |text: &str| password_in_url(text).map(|range| text[range].to_owned());
+        assert_eq!(password("mysql://u:p@ss@host/db").as_deref(), Some("p@ss"));
+        assert_eq!(password("mysql://u@host/db"), None);
+        assert_eq!(password("http://host/a:b@c"), None);
+    }
+}

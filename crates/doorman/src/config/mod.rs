@@ -1,0 +1,42 @@
+//! Configuration: one strict TOML file for each process, with the environment laid over it.
+//!
+//! A file goes through four steps. `document` parses it and remembers where everything stands; `decode` makes typed sections of
+//! it by serde; each role's `validate` compares and completes; `refusal` shows all that is wrong, with file, line and key.
+
+mod api;
+mod auth;
+mod checks;
+mod decode;
+mod document;
+mod environment;
+mod example;
+mod identity;
+mod load;
+mod parse;
+mod path;
+mod proxy;
+mod refusal;
+mod regions;
+mod server;
+mod services;
+mod storage;
+mod tree;
+mod units;
+
+pub use api::ApiConfig;
+pub use auth::AuthRoleConfig;
+pub use environment::Environment;
+pub use example::{Role, example};
+pub use identity::{AuthConfig, AuthSource};
+pub use load::{Files, load, parse};
+pub use proxy::{JwksConfig, ProxyConfig, TrustConfig};
+pub use refusal::{Fault, Refusal};
+pub use regions::{ProxyLink, RegionConfig};
+pub use server::{LogConfig, LogFormat, LogLevel, ServerConfig, TlsConfig};
+pub use services::{Discovery, HealthConfig, InstanceConfig, Protocol, ServiceConfig, ServiceTls, Timeouts};
+pub use storage::{DatabaseConfig, JournalConfig, KeysConfig, PolicyConfig, RateConfig, RedactConfig};
+
+pub use units::duration::parse as parse_duration;
+
+#[cfg(test)]
+mod tests;

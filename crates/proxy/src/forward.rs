@@ -1,0 +1,162 @@
+//! To an instance and back. Headers are built from empty; redirects are handed back, never followed.
+
+use crate::answer::{AnswerBody, INSTANCE, Sent, failed};
+use crate::body::OutBody;
+use crate::handler::{Honoured, ProxyHandler};
+use crate::registry::{Instance, Service};
+use doorman_core::code::Code;
+use doorman_core::header::{Class, classify};
+use doorman_core::pass;
+use doorman_core::target::Selector;
+use doorman_egress::{Protocol, SendError};
+use http::{HeaderMap, HeaderName, HeaderValue, Request, Response, StatusCode, Uri, Version, header};
+use hyper::body::Incoming;
+use hyper_util::rt::TokioIo;
+use std::sync::Arc;
+
+const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+
+/// Sends an honoured request to the instance that it names, or to one whose turn it is.
+pub(crate) async fn forward(proxy: &ProxyHandler, mut honoured: Honoured) -> Response<AnswerBody> {
+    let Some(service) = proxy.shared.registry.service(honoured.target.service()) else {
+        return failed(Code::UnknownService, Sent::No, "no such service");
+    };
+    let candidates: Vec<Arc<Instance>> = match honoured.target.selector() {
+        Selector::All => return failed(Code::Invalid, Sent::No, "@all is expanded by api"),
+        Selector::Any => service.candidates().cloned().collect(),
+        Selector::Instance(id) => match service.instance(id) {
+            Some(instance) => vec![instance.clone()],
+            None => return failed(Code::UnknownInstance, Sent::No, "no such instance"),
+        },
+    };
+    let mut why = "the service has no instance".to_owned();
+    for instance in candidates {
+        match send_to(proxy, service, &instance, &mut honoured).await {
+            Ok(response) => return answered(response, &instance, honoured.upgrade.take()),
+            Err(error) if error.is_unsent() => {
+                instance.set_healthy(false);
+                why = format!("{}: {error}", instance.id);
+                if !honoured.body.is_whole() {
+                    break;
+                }
+            }
+            Err(SendError::Timeout) => return failed(Code::Timeout, Sent::Maybe, "no answer in time"),
+            Err(error) => return failed(Code::ServiceUnreachable, Sent::Maybe, &error.to_string()),
+        }
+    }
+    failed(Code::ServiceUnreachable, Sent::No, &why)
+}
+
+async fn send_to(
+    proxy: &ProxyHandler,
+    service: &Service,
+    instance: &Instance,
+    honoured: &mut Honoured,
+) -> Result<Response<Incoming>, SendError> {
+    let mut request = Request::new(honoured.body.take());
+    *request.method_mut() = honoured.method.clone();
+    let authority = instance.peer.authority();
+    let path = honoured.target.path_and_query();
+    let uri = match service.protocol {
+        Protocol::Http1 => path.parse::<Uri>().ok(),
+        Protocol::Http2 => {
+            let scheme = if instance.peer.is_tls() { "https" } else { "http" };
+            *request.version_mut() = Version::HTTP_2;
+            Uri::builder().scheme(scheme).authority(authority).path_and_query(path).build().ok()
+        }
+    };
+    *request.uri_mut() = uri.ok_or_else(|| SendError::Unsent("the path is no URI".into()))?;
+    *request.headers_mut() = outbound(honoured, service.protocol, authority);
+    proxy
+        .pool
+        .send(instance.key, &instance.peer, service.protocol, request, Some(service.response_timeout))
+        .await
+}
+
+/// What a service sees.
+fn outbound(honoured: &Honoured, protocol: Protocol, authority: &str) -> HeaderMap {
+    let mut out = HeaderMap::with_capacity(honoured.headers.len() + 4);
+    if protocol == Protocol::Http1
+        && let Ok(host) = HeaderValue::try_from(authority)
+    {
+        out.insert(header::HOST, host);
+    }
+    for (name, value) in &honoured.headers {
+        if classify(name.as_str()) != Class::HopByHop && *name != pass::HEADER {
+            out.append(name.clone(), value.clone());
+        }
+    }
+    if let Ok(id) = HeaderValue::from_bytes(&honoured.pass.audit_id.encode()) {
+        out.insert(REQUEST_ID, id);
+    }
+    if let Some((_, protocol)) = &honoured.upgrade {
+        out.insert(header::CONNECTION, HeaderValue::from_static("upgrade"));
+        out.insert(header::UPGRADE, protocol.clone());
+    }
+    if protocol == Protocol::Http2 {
+        out.insert(header::TE, HeaderValue::from_static("trailers"));
+    }
+    out
+}
+
+/// A service's answer without what belongs to its connection or speaks in Doorman's name.
+fn answered(
+    mut response: Response<Incoming>,
+    instance: &Instance,
+    upgrade: Option<(hyper::upgrade::OnUpgrade, HeaderValue)>,
+) -> Response<AnswerBody> {
+    instance.set_healthy(true);
+    let switches = response.status() == StatusCode::SWITCHING_PROTOCOLS;
+    if switches {
+        let Some((client, _)) = upgrade else {
+            return failed(Code::ServiceUnreachable, Sent::Maybe, "the service switched protocols unasked");
+        };
+        tokio::task::spawn_local(tunnel(client, hyper::upgrade::on(&mut response)));
+    }
+    let (parts, body) = response.into_parts();
+    let mut headers = HeaderMap::with_capacity(parts.headers.len() + 2);
+    for (name, value) in &parts.headers {
+        let text = name.as_str();
+        let is_kept = text == "content-length" || text == "trailer" || classify(text) != Class::HopByHop;
+        if is_kept && !text.starts_with("doorman-") {
+            headers.append(name.clone(), value.clone());
+        }
+    }
+    for value in parts.headers.get_all(header::CONNECTION) {
+        for name in value.to_str().unwrap_or_default().split(',') {
+            headers.remove(name.trim().to_ascii_lowercase());
+        }
+    }
+    if switches {
+        headers.insert(header::CONNECTION, HeaderValue::from_static("upgrade"));
+        if let Some(protocol) = parts.headers.get(header::UPGRADE) {
+            headers.insert(header::UPGRADE, protocol.clone());
+        }
+    }
+    if let Ok(id) = HeaderValue::try_from(instance.id.as_str()) {
+        headers.insert(INSTANCE, id);
+    }
+    let mut answer = Response::new(if switches { AnswerBody::Full(None) } else { AnswerBody::Service(body) });
+    *answer.status_mut() = parts.status;
+    *answer.headers_mut() = headers;
+    answer
+}
+
+/// Carries bytes of a connection that switched protocols, until one side ends.
+async fn tunnel(client: hyper::upgrade::OnUpgrade, service: hyper::upgrade::OnUpgrade) {
+    let copied = async {
+        let (client, service) = tokio::try_join!(client, service).map_err(std::io::Error::other)?;
+        tokio::io::copy_bidirectional(&mut TokioIo::new(client), &mut TokioIo::new(service)).await
+    };
+    if let Err(error) = copied.await {
+        tracing::debug!(%error, "a switched connection broke");
+    }
+}
+
+/// The body type that health checks share with requests.
+pub(crate) fn probe(path: &str, authority: &str) -> Option<Request<OutBody>> {
+    let mut request = Request::new(OutBody::empty());
+    *request.uri_mut() = path.parse().ok()?;
+    request.headers_mut().insert(header::HOST, HeaderValue::try_from(authority).ok()?);
+    Some(request)
+}

@@ -1,0 +1,151 @@
+//! One request: pass, body, once-only, forward. In this order, and nothing of it skipped.
+
+use crate::answer::{AnswerBody, Sent, failed, plain, refused, unauthorized};
+use crate::body::{BindError, BoundBody, OutBody};
+use crate::control;
+use crate::forward::forward;
+use crate::server::Shared;
+use doorman_core::code::Code;
+use doorman_core::header::{self, Class, classify};
+use doorman_core::pass::{self, Claims, Pass, PassError};
+use doorman_core::target::Target;
+use doorman_egress::Pool;
+use doorman_net::{Conn, Handler};
+use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode, header as names};
+use hyper::body::Incoming;
+use hyper::upgrade::OnUpgrade;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::time::{SystemTime, UNIX_EPOCH};
+
+/// The proxy on one server thread.
+pub(crate) struct ProxyHandler {
+    pub(crate) shared: Arc<Shared>,
+    pub(crate) pool: Pool<OutBody>,
+}
+
+/// A request whose pass holds.
+pub(crate) struct Honoured {
+    pub(crate) pass: Pass,
+    pub(crate) target: Target,
+    pub(crate) method: Method,
+    pub(crate) headers: HeaderMap,
+    pub(crate) body: BoundBody,
+    pub(crate) upgrade: Option<(OnUpgrade, HeaderValue)>,
+}
+
+impl Handler for ProxyHandler {
+    type Body = AnswerBody;
+
+    async fn handle(self: Rc<Self>, request: Request<Incoming>, _conn: Arc<Conn>) -> Response<AnswerBody> {
+        self.shared
+            .in_flight(async {
+                match self.honour(request).await {
+                    Ok(honoured) => forward(&self, honoured).await,
+                    Err(answer) => *answer,
+                }
+            })
+            .await
+    }
+}
+
+impl ProxyHandler {
+    /// Checks the pass, and uses it up.
+    async fn honour(&self, mut request: Request<Incoming>) -> Result<Honoured, Box<Response<AnswerBody>>> {
+        let now_ms = now_ms();
+        let Some(text) = single_pass(request.headers()) else {
+            return Err(Box::new(self.without_pass(&request, now_ms)));
+        };
+        let refuse = |error: PassError| Box::new(self.refuse_pass(error));
+        let pass = Pass::decode(text).map_err(refuse)?;
+        pass.check_head(self.shared.boot, now_ms).map_err(refuse)?;
+        if self.shared.is_draining() {
+            return Err(Box::new(refused(StatusCode::SERVICE_UNAVAILABLE, "draining")));
+        }
+        let uri = request.uri();
+        let target = Target::parse(uri.path(), uri.query()).map_err(|_| Box::new(unauthorized()))?;
+        let upgrade = upgrade_of(&mut request);
+        let (parts, body) = request.into_parts();
+        let bound = BoundBody::read(body, pass.body_prefix, self.shared.max_whole_body).await;
+        let body = bound.map_err(|error| match error {
+            BindError::TooLong => {
+                Box::new(failed(Code::TooLarge, Sent::No, "the body is longer than this proxy reads whole"))
+            }
+            BindError::Broken => Box::new(failed(Code::Invalid, Sent::No, "the body broke off")),
+        })?;
+        let claims = Claims {
+            audit_id: pass.audit_id,
+            expires_ms: pass.expires_ms,
+            audience: self.shared.boot,
+            fence: pass.fence,
+            method: parts.method.as_str(),
+            region: &self.shared.region,
+            service: target.service(),
+            selector: target.selector().as_str(),
+            path: target.path(),
+            query: target.query(),
+            headers: header::digest(bound_headers(&parts.headers)),
+            body: body.claim,
+            actor: &pass.actor,
+            subject: &pass.subject,
+        };
+        if target.region() != &*self.shared.region {
+            return Err(refuse(PassError::Path));
+        }
+        let statement = pass.statement_for(&claims).map_err(refuse)?;
+        self.shared.trust.verify(&statement, &pass.signature).map_err(refuse)?;
+        if !self.shared.used.mark(statement.writer, pass.log_index(), now_ms) {
+            return Err(refuse(PassError::Used));
+        }
+        Ok(Honoured { pass, target, method: parts.method, headers: parts.headers, body, upgrade })
+    }
+
+    fn without_pass(&self, request: &Request<Incoming>, now_ms: u64) -> Response<AnswerBody> {
+        let uri = request.uri();
+        let is_get = *request.method() == Method::GET;
+        if is_get && uri.path() == "/healthz" && uri.query().is_none() {
+            return plain(StatusCode::OK, "text/plain", "ok\n");
+        }
+        if is_get && uri.path() == control::STATUS_PATH {
+            return control::status(&self.shared, request.headers(), now_ms);
+        }
+        unauthorized()
+    }
+
+    fn refuse_pass(&self, error: PassError) -> Response<AnswerBody> {
+        tracing::warn!(%error, "refused a pass");
+        match error {
+            // Made for this address's former process, or signed by a key that is on its way: `api` may make another.
+            PassError::Audience => refused(StatusCode::UNAUTHORIZED, "boot_id"),
+            PassError::UnknownKey => refused(StatusCode::UNAUTHORIZED, "unknown_key"),
+            _ => unauthorized(),
+        }
+    }
+}
+
+/// The pass, unless there is none or more than one.
+fn single_pass(headers: &HeaderMap) -> Option<&[u8]> {
+    let mut values = headers.get_all(pass::HEADER).iter();
+    let first = values.next()?;
+    values.next().is_none().then(|| first.as_bytes())
+}
+
+/// The headers that a pass binds: all but framing, hop-by-hop and the pass itself.
+fn bound_headers(headers: &HeaderMap) -> impl Iterator<Item = (&str, &[u8])> {
+    headers
+        .iter()
+        .map(|(name, value)| (name.as_str(), value.as_bytes()))
+        .filter(|(name, _)| classify(name) != Class::HopByHop && *name != pass::HEADER)
+}
+
+fn upgrade_of(request: &mut Request<Incoming>) -> Option<(OnUpgrade, HeaderValue)> {
+    let protocol = request.headers().get(names::UPGRADE)?.clone();
+    Some((hyper::upgrade::on(request), protocol))
+}
+
+/// Wall time. A proxy has no database to keep a high-water mark in; passes are bound to its boot id besides.
+pub(crate) fn now_ms() -> u64 {
+    SystemTime::now()
+        .duration_since(UNIX_EPOCH)
+        .map_or(0, |since| u64::try_from(since.as_millis()).unwrap_or(u64::MAX))
+}

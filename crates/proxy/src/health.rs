@@ -1,0 +1,53 @@
+//! Checks the instances, so that `any` goes to one that is well.
+
+use crate::body::OutBody;
+use crate::forward::probe;
+use crate::registry::Instance;
+use crate::server::Shared;
+use doorman_egress::{Pool, Protocol};
+use http_body_util::BodyExt as _;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// A check reads no more than this of an answer.
+const MAX_ANSWER: usize = 64 * 1024;
+
+/// Checks every instance of every service, for ever. To be run in a local set.
+pub(crate) async fn run(shared: Arc<Shared>) {
+    for service in shared.registry.services() {
+        for instance in &service.instances {
+            let (instance, health, protocol, connect) =
+                (instance.clone(), service.health.clone(), service.protocol, service.connect_timeout);
+            tokio::task::spawn_local(async move {
+                let pool = Pool::new(connect.min(health.timeout));
+                let mut due = tokio::time::interval(health.interval.max(Duration::from_millis(100)));
+                due.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+                loop {
+                    due.tick().await;
+                    let checked = check(&pool, &instance, health.path.as_deref(), protocol);
+                    let well = tokio::time::timeout(health.timeout, checked).await.unwrap_or(false);
+                    if well != instance.is_healthy() {
+                        tracing::info!(instance = instance.id, well, "an instance's health changed");
+                    }
+                    instance.set_healthy(well);
+                }
+            });
+        }
+    }
+    std::future::pending::<()>().await;
+}
+
+async fn check(pool: &Pool<OutBody>, instance: &Instance, path: Option<&str>, protocol: Protocol) -> bool {
+    let Some(path) = path.filter(|_| protocol == Protocol::Http1) else {
+        return instance.peer.connects().await;
+    };
+    let Some(request) = probe(path, instance.peer.authority()) else { return false };
+    match pool.send(instance.key, &instance.peer, protocol, request, None).await {
+        Ok(response) => {
+            let is_success = response.status().is_success();
+            let body = http_body_util::Limited::new(response.into_body(), MAX_ANSWER);
+            body.collect().await.is_ok() && is_success
+        }
+        Err(_) => false,
+    }
+}

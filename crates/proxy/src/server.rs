@@ -1,0 +1,172 @@
+//! A running proxy: its listeners, its key file watched, its end without losing a request.
+
+use crate::config::ProxySettings;
+use crate::handler::ProxyHandler;
+use crate::health;
+use crate::identity::IdentityKeys;
+use crate::registry::Registry;
+use crate::trust::{Trust, TrustError};
+use crate::used::UsedPasses;
+use doorman_core::pass::BootId;
+use doorman_egress::Pool;
+use doorman_net::{Limits, Listener, Server, ServerError};
+use std::future::Future;
+use std::net::SocketAddr;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::Relaxed};
+use std::time::Duration;
+
+/// The key file is looked at this often.
+const WATCH: Duration = Duration::from_secs(1);
+/// How long new requests are refused before connections close: `api` polls within this time and goes elsewhere.
+const ANNOUNCE: Duration = Duration::from_millis(2_500);
+
+/// A proxy that cannot start.
+#[derive(Debug, thiserror::Error)]
+pub enum ProxyError {
+    /// The public keys cannot be used.
+    #[error(transparent)]
+    Trust(#[from] TrustError),
+    /// A listener or thread cannot be made.
+    #[error(transparent)]
+    Server(#[from] ServerError),
+    /// There is no randomness for a boot id.
+    #[error("the system gave no randomness")]
+    Random,
+    /// Without TLS only this machine may be listened to.
+    #[error("{0} is not loopback: a listener without TLS must be on 127.0.0.1 or [::1]; set [server] tls")]
+    PlainListener(SocketAddr),
+}
+
+/// What all threads of a proxy share.
+pub(crate) struct Shared {
+    pub(crate) region: Box<str>,
+    pub(crate) boot: BootId,
+    pub(crate) trust: Trust,
+    pub(crate) used: UsedPasses,
+    pub(crate) registry: Registry,
+    pub(crate) max_whole_body: usize,
+    draining: AtomicBool,
+    in_flight: AtomicUsize,
+}
+
+impl Shared {
+    pub(crate) fn is_draining(&self) -> bool {
+        self.draining.load(Relaxed)
+    }
+
+    /// Counts a request while it is answered.
+    pub(crate) async fn in_flight<T>(&self, work: impl Future<Output = T>) -> T {
+        self.in_flight.fetch_add(1, Relaxed);
+        let answer = work.await;
+        self.in_flight.fetch_sub(1, Relaxed);
+        answer
+    }
+}
+
+/// A running proxy.
+pub struct Proxy {
+    shared: Arc<Shared>,
+    server: Server,
+    identity: Option<Server>,
+    drain: Duration,
+    background: tokio::sync::oneshot::Sender<()>,
+}
+
+impl Proxy {
+    /// Starts listening.
+    ///
+    /// # Errors
+    /// [`ProxyError`].
+    pub fn start(mut settings: ProxySettings) -> Result<Self, ProxyError> {
+        if settings.tls.is_none() && !settings.listen.ip().is_loopback() {
+            return Err(ProxyError::PlainListener(settings.listen));
+        }
+        let mut boot = [0; 16];
+        getrandom(&mut boot)?;
+        let shared = Arc::new(Shared {
+            trust: Trust::open(&settings.public_keys)?,
+            registry: Registry::new(&mut settings),
+            region: settings.region.into(),
+            boot: BootId(boot),
+            used: UsedPasses::default(),
+            max_whole_body: settings.max_whole_body,
+            draining: AtomicBool::new(false),
+            in_flight: AtomicUsize::new(0),
+        });
+        let listener = Listener::bind(settings.listen, settings.tls, settings.limits)?;
+        let threads = match settings.threads {
+            0 => std::thread::available_parallelism().map_or(1, usize::from),
+            threads => threads,
+        };
+        let of_thread = shared.clone();
+        let connect_timeout = shared.registry.services().map(|service| service.connect_timeout).max();
+        let connect_timeout = connect_timeout.unwrap_or(Duration::from_secs(3));
+        let server = Server::start(listener, threads, "proxy", move |_| {
+            Rc::new(ProxyHandler { shared: of_thread.clone(), pool: Pool::new(connect_timeout) })
+        })?;
+        let identity = match settings.identity_listen {
+            None => None,
+            Some(address) => {
+                let listener =
+                    Listener::bind(address, None, Limits { max_connections: 256, ..Limits::default() })?;
+                let keys = shared.clone();
+                Some(Server::start(listener, 1, "identity", move |_| Rc::new(IdentityKeys(keys.clone())))?)
+            }
+        };
+        let background = background(shared.clone())?;
+        Ok(Self { shared, server, identity, drain: settings.drain, background })
+    }
+
+    /// Where it listens for `api`.
+    pub fn address(&self) -> SocketAddr {
+        self.server.address()
+    }
+
+    /// Where services fetch identity keys.
+    pub fn identity_address(&self) -> Option<SocketAddr> {
+        self.identity.as_ref().map(Server::address)
+    }
+
+    /// Refuses new requests, so that `api` goes elsewhere, lets those in flight end, and closes. Blocks.
+    pub fn close(self) {
+        self.shared.draining.store(true, Relaxed);
+        std::thread::sleep(ANNOUNCE.min(self.drain));
+        self.server.close(self.drain);
+        if let Some(identity) = self.identity {
+            identity.close(Duration::ZERO);
+        }
+        drop(self.background);
+        let left = self.shared.in_flight.load(Relaxed);
+        if left > 0 {
+            tracing::warn!(left, "requests were still open at the end of the drain");
+        }
+    }
+}
+
+fn getrandom(bytes: &mut [u8]) -> Result<(), ProxyError> {
+    aws_lc_rs::rand::fill(bytes).map_err(|_| ProxyError::Random)
+}
+
+/// The thread of health checks and of the key file's watch; it ends when the sender is dropped.
+fn background(shared: Arc<Shared>) -> Result<tokio::sync::oneshot::Sender<()>, ServerError> {
+    let (keep, end) = tokio::sync::oneshot::channel::<()>();
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    std::thread::Builder::new().name("proxy-health".into()).spawn(move || {
+        let local = tokio::task::LocalSet::new();
+        local.block_on(&runtime, async move {
+            let watched = shared.clone();
+            tokio::task::spawn_local(async move {
+                let mut due = tokio::time::interval(WATCH);
+                loop {
+                    due.tick().await;
+                    watched.trust.reload();
+                }
+            });
+            tokio::task::spawn_local(health::run(shared));
+            let _ = end.await;
+        });
+    })?;
+    Ok(keep)
+}
