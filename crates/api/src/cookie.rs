@@ -40,7 +40,7 @@ mod tests {
     use super::*;
 
     fn config(url: &str) -> ApiConfig {
-        ApiConfig::new(url.parse().unwrap())
+        ApiConfig::new(url).unwrap()
     }
 
     fn cookies(texts: &[&str]) -> HeaderMap {

@@ -138,7 +138,13 @@ pub async fn start(config: ApiConfig) -> anyhow::Result<Api> {
     tokio::spawn(upkeep::watch_policies(shared.clone()));
     tokio::spawn(upkeep::tell_refusals(shared.clone()));
     let state =
-        Arc::new(ApiState::new(authenticator.clone(), database, shared.clone(), config.server.public_url));
+        Arc::new(ApiState::new(
+            authenticator.clone(),
+            database,
+            shared.clone(),
+            doorman_api::ApiConfig::new(&config.server.public_url)?,
+            None,
+        ));
     let router = doorman_api::router(state.clone());
     let listener = Listener::bind(
         config.server.listen,
