@@ -158,7 +158,7 @@ impl fmt::Display for Refusal {
         let handler = GraphicalReportHandler::new_themed(GraphicalTheme::unicode_nocolor())
             .with_links(false)
             .with_width(100)
-            .with_context_lines(0);
+            .with_context_lines(1);
         for fault in &self.faults {
             handler.render_report(f, fault)?;
             writeln!(f)?;
