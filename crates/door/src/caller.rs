@@ -25,8 +25,8 @@ const MAX_CALLERS: usize = 10_000;
 /// Checks credentials that no thread remembers.
 #[async_trait]
 pub trait Authenticate: Send + Sync + 'static {
-    /// The live session of a token.
-    async fn bearer(&self, token: &str, client_ip: IpAddr) -> Result<Arc<Session>, AuthError>;
+    /// The live session of a token, and when the token itself ends (ms).
+    async fn bearer(&self, token: &str, client_ip: IpAddr) -> Result<(Arc<Session>, u64), AuthError>;
 
     /// The session of a user or service account with a password.
     async fn basic(
@@ -40,6 +40,8 @@ pub trait Authenticate: Send + Sync + 'static {
 /// A verified caller: whose credential, on whose behalf, and what policy must know of them.
 pub struct Caller {
     identity: Identity,
+    /// When the first of the tokens ends that prove it.
+    proof_ends_ms: u64,
     /// The session of the credential that opened the connection.
     actor: Arc<Session>,
     /// The session whose rights decide; the same without delegation.
@@ -51,11 +53,11 @@ pub struct Caller {
 
 impl Caller {
     /// A caller that acts for itself.
-    pub fn direct(session: Arc<Session>) -> Self {
-        Self::new(Identity::Direct(session.principal.clone()), session.clone(), session)
+    pub fn direct(session: Arc<Session>, proof_ends_ms: u64) -> Self {
+        Self::new(Identity::Direct(session.principal.clone()), session.clone(), session, proof_ends_ms)
     }
 
-    fn new(identity: Identity, actor: Arc<Session>, subject: Arc<Session>) -> Self {
+    fn new(identity: Identity, actor: Arc<Session>, subject: Arc<Session>, proof_ends_ms: u64) -> Self {
         let policy_subject = match &subject.principal {
             Principal::User(name) => Subject::user(name, &subject.groups),
             Principal::Service(name) => Subject::service(name),
@@ -67,6 +69,7 @@ impl Caller {
             actor,
             subject,
             policy_subject,
+            proof_ends_ms,
         }
     }
 
@@ -116,7 +119,7 @@ impl Caller {
     }
 
     fn is_live(&self, now_ms: u64) -> bool {
-        self.actor.is_live(now_ms) && (!self.is_delegated() || self.subject.is_live(now_ms))
+        now_ms < self.proof_ends_ms && self.actor.is_live(now_ms) && (!self.is_delegated() || self.subject.is_live(now_ms))
     }
 
     fn is_revoked(&self, revocations: &Revocations) -> bool {
@@ -303,16 +306,16 @@ pub(crate) async fn verify(
     credentials: &Credentials,
     client_ip: IpAddr,
 ) -> Result<Caller, Refusal> {
-    let actor = match &credentials.credential {
+    let (actor, ends_ms) = match &credentials.credential {
         Credential::Bearer(token) => authenticate.bearer(token, client_ip).await?,
         Credential::Basic(encoded) => {
             let (name, password) =
                 basic_parts(encoded).ok_or_else(|| unauthenticated("malformed Basic credential"))?;
-            authenticate.basic(&name, &password, client_ip).await?
+            (authenticate.basic(&name, &password, client_ip).await?, u64::MAX)
         }
     };
-    let Some((name, token)) = &credentials.delegation else { return Ok(Caller::direct(actor)) };
-    delegated(authenticate, policies, actor, name, token, client_ip).await.map_err(|mut refusal| {
+    let Some((name, token)) = &credentials.delegation else { return Ok(Caller::direct(actor, ends_ms)) };
+    delegated(authenticate, policies, (actor, ends_ms), name, token, client_ip).await.map_err(|mut refusal| {
         refusal.claimed = Some(name.chars().take(256).collect());
         refusal
     })
@@ -321,7 +324,7 @@ pub(crate) async fn verify(
 async fn delegated(
     authenticate: &dyn Authenticate,
     policies: &PolicySet,
-    actor: Arc<Session>,
+    (actor, actor_ends_ms): (Arc<Session>, u64),
     name: &str,
     token: &str,
     client_ip: IpAddr,
@@ -336,8 +339,8 @@ async fn delegated(
         }
     };
     let by = |why: &str| format!("service:{service} for {name}: {why}");
-    let subject = match authenticate.bearer(token, client_ip).await {
-        Ok(subject) => subject,
+    let (subject, ends_ms) = match authenticate.bearer(token, client_ip).await {
+        Ok(proven) => proven,
         Err(error) if error.code == Code::DirectoryUnavailable || error.code == Code::AuditUnavailable => {
             return Err(error.into());
         }
@@ -358,7 +361,7 @@ async fn delegated(
         ));
     }
     let identity = Identity::Delegated { actor: actor.principal.clone(), subject: subject.principal.clone() };
-    let caller = Caller::new(identity, actor, subject.clone());
+    let caller = Caller::new(identity, actor, subject.clone(), ends_ms.min(actor_ends_ms));
     let decision = policies.decide_delegate(&service, client_ip, caller.policy_subject());
     if !decision.permit {
         return Err(delegation_refused(

@@ -212,7 +212,7 @@ impl Catalog {
             }
             new
         });
-        self.poke.notify_one();
+        self.poke.notify_waiters();
     }
 
     /// As [`Catalog::route`], waiting while a proxy that was there a moment ago may be restarting.
@@ -226,7 +226,7 @@ impl Catalog {
             let last = snapshot.regions.get(region)?.proxies.iter().filter_map(|proxy| proxy.seen).max()?;
             let left = grace.checked_sub(last.elapsed())?;
             drop(snapshot);
-            self.poke.notify_one();
+            self.poke.notify_waiters();
             // Woken by the next poll, whatever it found; or by the end of the grace.
             let _ = tokio::time::timeout(left, changed).await;
         }

@@ -121,7 +121,7 @@ fn lost(
     error: SendError,
 ) -> Response<AnswerBody> {
     let audit_id = guard.attempt();
-    thread.catalog().poke.notify_one();
+    thread.catalog().poke.notify_waiters();
     let problem = match error {
         SendError::Timeout => {
             guard.failed(OutcomeState::Unknown, Code::Timeout, "the proxy did not answer in time");

@@ -8,6 +8,7 @@ pub mod caller;
 pub mod catalog;
 pub mod config;
 pub mod journal;
+pub mod poll;
 pub mod problem;
 pub mod redact;
 pub mod refusals;
