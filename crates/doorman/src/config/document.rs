@@ -3,7 +3,7 @@
 //! The text of each variable is appended to the file's, so that one number says where any value came from.
 
 use super::environment::{Environment, Override};
-use super::parse::{parse_file, parse_value};
+use super::parse::{Malformed, parse_file, parse_value};
 use super::path::{Path, Step};
 use super::refusal::{Fault, Place};
 use super::tree::{Node, Value};
@@ -34,10 +34,7 @@ impl Document {
         let mut document =
             Self { text: text.to_owned(), origins: vec![file], root, secrets: secret_lines(text) };
         document.note_secrets();
-        let mut faults: Vec<Fault> = malformed
-            .into_iter()
-            .map(|fault| Fault::new("", fault.message).at(document.place(fault.span)))
-            .collect();
+        let mut faults: Vec<Fault> = malformed.into_iter().map(|fault| document.malformed(fault)).collect();
         faults.extend(environment.overrides().filter_map(|setting| document.lay_over(&setting)));
         (document, faults)
     }
@@ -110,6 +107,17 @@ impl Document {
         }
         let span = span.start - range.start..span.end - range.start;
         Place { name: origin.name.clone(), text, span, is_file: origin.is_file }
+    }
+
+    /// A fault against the grammar; the key is what stands before the `=` of its line.
+    fn malformed(&self, fault: Malformed) -> Fault {
+        let line_start =
+            self.text.get(..fault.span.start).and_then(|before| before.rfind('\n')).map_or(0, |at| at + 1);
+        let line = self.text.get(line_start..).and_then(|rest| rest.lines().next()).unwrap_or_default();
+        let key = line.split_once('=').map_or("", |(key, _)| key.trim());
+        let message = if key.is_empty() { fault.message } else { format!("{key}: {}", fault.message) };
+        let fault = Fault::new(key, message).at(self.place(fault.span));
+        fault.help("texts stand in quotes, a table is opened once; https://toml.io has the grammar")
     }
 
     fn origin(&self, span: &Range<usize>) -> Option<&Origin> {
