@@ -13,7 +13,7 @@ use crate::outcome;
 use crate::permit::{Denial, Facts, Judge};
 use crate::problem::Problem;
 use crate::receipt::{Intent, NotCommitted, commit};
-use crate::refusals::{RefusalGate, Surplus};
+use crate::refusals::{self, RefusalGate};
 use crate::streams::Streams;
 use ahash::AHashMap;
 use doorman_auth::{IdentityTokens, Revocations};
@@ -495,7 +495,7 @@ impl Door {
         let shared = &self.thread.shared;
         let (admitted, surplus) = shared.refusals.admit(arrival.client_ip, arrival.arrived_ms);
         for surplus in surplus {
-            shared.journal.write_later(surplus_record(&surplus, arrival.arrived_ms));
+            shared.journal.write_later(refusals::record(&surplus, arrival.arrived_ms));
         }
         if !admitted {
             return problem.into_response();
@@ -514,15 +514,6 @@ impl Door {
             Err(failure) => Problem::from(failure).into_response(),
         }
     }
-}
-
-/// The entry for refusals that were counted.
-pub fn surplus_record(surplus: &Surplus, now_ms: u64) -> Draft {
-    let mut record = Record::new(Kind::Refused, AuditId::default(), now_ms);
-    record.count = Some(surplus.count);
-    record.client_ip = surplus.address.map(|address| address.to_string().into());
-    record.decision = Some("deny".into());
-    Draft::new(record)
 }
 
 fn abandon_now(attempt: AuditId) -> Draft {

@@ -28,6 +28,7 @@ pub use body::AnswerBody;
 pub use caller::{Authenticate, Caller};
 pub use config::DoorConfig;
 pub use door::{Door, DoorShared};
+pub use doorman_egress::{Peer, PeerError};
 pub use permit::Permit;
 pub use problem::Problem;
 pub use receipt::Receipt;
