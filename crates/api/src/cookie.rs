@@ -40,7 +40,7 @@ mod tests {
     use super::*;
 
     fn config(url: &str) -> ApiConfig {
-        ApiConfig::new(url).unwrap()
+        ApiConfig::new(url.parse().unwrap())
     }
 
     fn cookies(texts: &[&str]) -> HeaderMap {

@@ -8,7 +8,8 @@ use doorman_core::id::AuditId;
 use doorman_core::record::{Kind, OutcomeState, Record};
 use doorman_door::caller::Refusal;
 use doorman_door::journal::Draft;
-use doorman_door::{Caller, Problem, refusals};
+use doorman_door::refusals::record as surplus_record;
+use doorman_door::{Caller, Problem};
 use std::borrow::Cow;
 use std::sync::Arc;
 
@@ -31,7 +32,7 @@ impl ApiState {
         let Refusal { mut problem, audit_reason, claimed } = refusal;
         let (admitted, surplus) = self.door.refusals.admit(arrival.client_ip, arrival.arrived_ms);
         for surplus in surplus {
-            self.door.journal.write_later(refusals::record(&surplus, arrival.arrived_ms));
+            self.door.journal.write_later(surplus_record(&surplus, arrival.arrived_ms));
         }
         if !admitted {
             return problem.into();

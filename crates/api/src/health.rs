@@ -11,6 +11,7 @@ use http::{StatusCode, header};
 use serde::Serialize;
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 use utoipa::ToSchema;
 
@@ -109,7 +110,7 @@ fn readiness_of(state: &ApiState, database: bool) -> Readiness {
     let all_well =
         directory.down_since_ms.is_none() && !refused && regions.values().all(|region| region.live > 0);
     let status = match (database && journal, all_well) {
-        _ if state.is_draining() => "draining",
+        _ if state.door.draining.load(Ordering::Relaxed) => "draining",
         (false, _) => "unavailable",
         (true, false) => "degraded",
         (true, true) => "ready",

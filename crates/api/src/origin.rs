@@ -99,7 +99,7 @@ mod tests {
 
     #[test]
     fn only_our_own_origin_is_ours() {
-        let at = |url: &str| ApiConfig::new(url).unwrap();
+        let at = |url: &str| ApiConfig::new(url.parse().unwrap());
         let public = at("https://doorman.example.com");
         assert!(public.is_own_origin("https://doorman.example.com"));
         for foreign in [

@@ -6,7 +6,6 @@ use doorman_store::Database;
 use metrics_exporter_prometheus::PrometheusHandle;
 use std::net::IpAddr;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 use url::Url;
 
 /// Everything that a handler can reach.
@@ -21,30 +20,9 @@ pub struct ApiState {
     pub metrics: Option<PrometheusHandle>,
     /// Settings.
     pub config: ApiConfig,
-    draining: AtomicBool,
 }
 
 impl ApiState {
-    /// Over these parts.
-    pub fn new(
-        authenticator: Authenticator,
-        database: Database,
-        door: Arc<DoorShared>,
-        config: ApiConfig,
-        metrics: Option<PrometheusHandle>,
-    ) -> Self {
-        Self { authenticator, database, door, metrics, config, draining: AtomicBool::new(false) }
-    }
-
-    /// `/readyz` says from now on that this process takes no new work.
-    pub fn begin_drain(&self) {
-        self.draining.store(true, Ordering::Relaxed);
-    }
-
-    pub(crate) fn is_draining(&self) -> bool {
-        self.draining.load(Ordering::Relaxed)
-    }
-
     /// Wall time in milliseconds, never earlier than before.
     pub(crate) fn now_ms(&self) -> u64 {
         (self.door.now_ms)()
@@ -64,16 +42,12 @@ pub struct ApiConfig {
 
 impl ApiConfig {
     /// Settings for an installation at `public_url`.
-    ///
-    /// # Errors
-    /// When that is no URL.
-    pub fn new(public_url: &str) -> Result<Self, url::ParseError> {
-        let public_url: Url = public_url.parse()?;
-        Ok(Self {
+    pub fn new(public_url: Url) -> Self {
+        Self {
             issuer: public_url.origin().ascii_serialization(),
             secure_cookie: public_url.scheme() == "https",
             public_url,
-        })
+        }
     }
 }
 

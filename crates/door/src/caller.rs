@@ -131,7 +131,7 @@ impl Caller {
 
 /// A credential as it came, and whether it is to be taken off what is forwarded.
 #[derive(Clone, PartialEq, Eq, Hash, Debug)]
-pub(crate) enum Credential {
+pub enum Credential {
     Bearer(Box<str>),
     Basic(Box<str>),
 }
@@ -139,14 +139,17 @@ pub(crate) enum Credential {
 /// A credential with the delegation headers beside it: what a thread remembers a caller by.
 #[derive(Clone, PartialEq, Eq, Hash)]
 pub struct Credentials {
-    pub(crate) credential: Credential,
+    /// As it came.
+    pub credential: Credential,
     /// Name and token of the user on whose behalf the service acts.
-    pub(crate) delegation: Option<(Box<str>, Box<str>)>,
-    pub(crate) client_ip: Option<IpAddr>,
+    pub delegation: Option<(Box<str>, Box<str>)>,
+    /// Set for passwords, which are throttled by address.
+    pub client_ip: Option<IpAddr>,
 }
 
 /// Why no caller could be made of the headers.
 pub struct Refusal {
+    /// What the caller is told.
     pub problem: Problem,
     /// For the log only.
     pub audit_reason: String,
