@@ -1,5 +1,6 @@
 //! The example files, the promises about overrides and secrets, and the properties that no input may break.
 
+use super::load::parse;
 use super::*;
 use proptest::prelude::*;
 
