@@ -21,6 +21,7 @@ struct State {
     failed_binds: HashMap<String, usize>,
     binds: usize,
     lookups: usize,
+    refused: usize,
 }
 
 /// A directory that takes names in any case, with spaces around them, or as a mail address.
@@ -64,9 +65,15 @@ impl FakeDirectory {
         self.0.lock().unwrap().lookups
     }
 
+    /// How often it was asked while it was down.
+    pub fn refused(&self) -> usize {
+        self.0.lock().unwrap().refused
+    }
+
     fn up(&self) -> Result<std::sync::MutexGuard<'_, State>, DirectoryError> {
-        let state = self.0.lock().unwrap();
+        let mut state = self.0.lock().unwrap();
         if state.is_down {
+            state.refused += 1;
             return Err(DirectoryError::Unavailable { detail: "down for the test".into() });
         }
         Ok(state)
