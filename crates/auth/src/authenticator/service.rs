@@ -297,7 +297,9 @@ impl Authenticator {
     }
 
     async fn end_service_sessions(&self, name: &str) -> Result<(), AuthError> {
-        self.revoke_all_of(&Principal::Service(name.into())).await.map(drop)
+        let service = Principal::Service(name.into());
+        self.revoke_all_of(&service).await?;
+        self.revoke_acted_by(&service).await
     }
 }
 
