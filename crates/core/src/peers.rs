@@ -55,6 +55,11 @@ impl PeerBook {
         self.lists.insert(writer, list);
     }
 
+    /// A writer's list.
+    pub fn list(&self, writer: WriterId) -> Option<&PeerList> {
+        self.lists.get(&writer)
+    }
+
     /// The writers that have a list.
     pub fn writers(&self) -> impl Iterator<Item = WriterId> + '_ {
         self.lists.keys().copied()

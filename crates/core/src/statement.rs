@@ -1,6 +1,6 @@
 //! The writer's signed word about one batch. The format is specified in `docs/pass.md`.
 
-mod line;
+pub(crate) mod line;
 
 pub use line::{InvalidLine, StatementLine};
 

@@ -1,9 +1,8 @@
 //! Verifies a log: that every entry is the one whose leaf its writer signed, that none is missing, moved or added,
 //! and that no writer is missing. Needs public keys only, and a stream of what is stored; holds one batch of each writer.
 //!
-//! The caller feeds, for each writer, its statements in the order of their numbers and its entries in the order of
-//! their ids; those of several writers may be mixed. Before an entry it asks [`LogVerifier::needs`] whether that
-//! writer's next statement must come first. `docs/audit-log.md` tells what is checked and why that is enough.
+//! The caller feeds, for each writer, its statements in the order of their numbers, and behind each the entries that
+//! are filed under its batch, in the order of their ids. `docs/audit-log.md` tells what is checked and why that is enough.
 
 mod batch;
 mod chain;
@@ -16,6 +15,7 @@ pub use chain::{StoredStatement, Unsigned};
 pub use entry::StoredEntry;
 pub use fault::{Fault, FaultKind};
 
+use crate::id::AuditId;
 use crate::keys::PublicKeys;
 use crate::peers::{PeerBook, Snapshot, digest_of};
 use crate::statement::{Statement, StatementLine, WriterId};
@@ -31,7 +31,7 @@ pub struct LogVerifier {
 }
 
 /// What a log turned out to be.
-#[derive(Clone, PartialEq, Eq, Debug, serde::Serialize)]
+#[derive(Clone, PartialEq, Eq, Debug, Default, serde::Serialize)]
 pub struct Report {
     /// Writers that were looked at.
     pub writers: u64,
@@ -68,11 +68,6 @@ impl LogVerifier {
             .or_insert_with(|| Chain::new(writer, named.remove(&writer).unwrap_or_default()))
     }
 
-    /// The number of the statement that this writer's next entry belongs to, when it has not come yet.
-    pub fn needs(&mut self, writer: WriterId) -> Option<u64> {
-        self.chain(writer).needs()
-    }
-
     /// Takes a writer's next statement, and the line that its statements file has under the same number.
     pub fn statement(&mut self, writer: WriterId, stored: StoredStatement, witness: Option<StatementLine>) {
         let keys = std::mem::take(&mut self.keys);
@@ -80,9 +75,16 @@ impl LogVerifier {
         self.keys = keys;
     }
 
-    /// Takes a writer's next entry.
+    /// Takes the next entry of the batch whose statement came last.
     pub fn entry(&mut self, writer: WriterId, entry: &StoredEntry<'_>) {
         self.chain(writer).entry(entry);
+    }
+
+    /// Says that there is an entry which belongs to no batch.
+    pub fn stray(&mut self, writer: WriterId, id: AuditId) {
+        let chain = self.chain(writer);
+        chain.close();
+        chain.fail(FaultKind::Inserted, Some(id));
     }
 
     /// Says that a statements file goes on with `line` behind the last statement that was found. A log may be ahead of
@@ -130,7 +132,7 @@ impl LogVerifier {
         for (writer, chain) in &self.chains {
             let Some(peers) = chain.peers else { continue };
             // A writer without a list knew nobody, or somebody took the list away.
-            let has_list = self.book.writers().any(|listed| listed == *writer);
+            let has_list = self.book.list(*writer).is_some();
             let snapshot = if has_list { self.book.snapshot(*writer) } else { Some(&nobody) };
             let hash_of = |peer: WriterId, number: u64| self.chains.get(&peer)?.hashes.get(&number).copied();
             match snapshot.map(|snapshot| (snapshot, digest_of(snapshot, hash_of))) {

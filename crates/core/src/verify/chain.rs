@@ -69,18 +69,14 @@ impl Chain {
         }
     }
 
-    /// The number of the statement that must come before the next entry.
-    pub(super) fn needs(&self) -> Option<u64> {
-        (self.batch.is_none() && self.fault.is_none()).then_some(self.number)
-    }
-
     pub(super) fn statement(
         &mut self,
         keys: &PublicKeys,
         stored: StoredStatement,
         witness: Option<StatementLine>,
     ) {
-        if self.needs().is_none() {
+        self.close();
+        if self.fault.is_some() {
             return;
         }
         let first_id = stored.span.map(|(first, _)| first);
@@ -163,7 +159,7 @@ impl Chain {
         }
     }
 
-    /// An entry of a later batch has come, or none will: the batch at hand has all it will ever have.
+    /// The batch at hand has all the entries that were found for it.
     pub(super) fn close(&mut self) {
         let Some(batch) = self.batch.take() else { return };
         match batch.judge() {

@@ -32,7 +32,7 @@ pub(super) enum Look {
 }
 
 impl StoredEntry<'_> {
-    pub(super) fn leaf(&self) -> Digest {
+    pub(crate) fn leaf(&self) -> Digest {
         merkle::leaf_hash(&sha256(self.claims), &sha256(self.record))
     }
 

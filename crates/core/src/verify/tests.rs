@@ -1,4 +1,5 @@
 use super::*;
+use crate::export::{self, ExportReader};
 use crate::id::{AuditId, IdSequence};
 use crate::keys::{KeyUse, SigningKey};
 use crate::merkle::{self, Tree};
@@ -154,37 +155,25 @@ impl Log {
         log
     }
 
-    /// Reads it as a database is read: entries of all writers by id, statements when they are needed.
+    /// Reads it as a database is read: with each statement come the entries up to the last that it names.
     fn verify(&self) -> Report {
         let mut verifier = LogVerifier::new(self.keys.clone(), self.book.clone());
-        let mut statements: BTreeMap<_, _> = self
-            .writers
-            .iter()
-            .map(|(writer, log)| (*writer, log.batches.iter().map(|batch| batch.stored.clone()).peekable()))
-            .collect();
-        let witness = |writer: WriterId, number: u64| {
-            self.files.get(&writer)?.iter().find(|line| line.number == number).cloned()
-        };
-        let mut feed = |verifier: &mut LogVerifier, writer: WriterId| {
-            while verifier.needs(writer).is_some()
-                && let Some(next) = statements.get_mut(&writer).and_then(Iterator::next)
-            {
-                let witness = witness(writer, next.line.number);
-                verifier.statement(writer, next, witness);
+        for (writer, log) in &self.writers {
+            let mut entries: Vec<_> = log.batches.iter().flat_map(|batch| &batch.entries).collect();
+            entries.sort_by_key(|entry| entry.id);
+            let mut entries = entries.into_iter().peekable();
+            for batch in &log.batches {
+                let number = batch.stored.line.number;
+                let witness = self.files.get(writer).and_then(|lines| lines.iter().find(|l| l.number == number));
+                verifier.statement(*writer, batch.stored.clone(), witness.cloned());
+                let (_, last) = batch.stored.span.unwrap();
+                while let Some(entry) = entries.next_if(|entry| entry.id <= last) {
+                    verifier.entry(*writer, &entry.stored());
+                }
             }
-        };
-        let entries = |(writer, log): (&WriterId, &Writer)| {
-            let writer = *writer;
-            log.batches.clone().into_iter().flat_map(|batch| batch.entries).map(move |entry| (entry.id, writer, entry))
-        };
-        let mut rows: Vec<_> = self.writers.iter().flat_map(entries).collect();
-        rows.sort_by_key(|(id, ..)| *id);
-        for (_, writer, entry) in &rows {
-            feed(&mut verifier, *writer);
-            verifier.entry(*writer, &entry.stored());
-        }
-        for writer in self.writers.keys() {
-            feed(&mut verifier, *writer);
+            if let Some(stray) = entries.next() {
+                verifier.stray(*writer, stray.id);
+            }
         }
         for (writer, lines) in &self.files {
             let last = self.writers.get(writer).and_then(|log| log.batches.last()).map(|b| b.stored.line.number);
@@ -193,6 +182,21 @@ impl Log {
             }
         }
         verifier.finish()
+    }
+}
+
+impl Log {
+    fn export(&self) -> Vec<String> {
+        let mut text = export::begin(7);
+        for writer in self.writers.keys() {
+            text.push_str(&export::writer(*writer, &self.book.list(*writer).unwrap().to_bytes()));
+        }
+        for batch in self.writers.values().flat_map(|log| &log.batches) {
+            let first = Statement::from_bytes(&batch.stored.line.body).unwrap().first_index;
+            text.push_str(&export::batch(&batch.stored.line, first, batch.entries.iter().map(Entry::stored)));
+        }
+        text.push_str(&export::end(self.writers.values().flat_map(|log| &log.batches).map(|b| b.entries.len() as u64).sum()));
+        text.lines().map(str::to_owned).collect()
     }
 }
 
@@ -372,6 +376,45 @@ proptest! {
             prop_assert!(kinds.contains(&fault.kind), "{:?}: {:?}", attack, fault);
             let first = before.writers[&writer].batches.iter().take(number as usize).map(|b| b.entries.len() as u64).sum::<u64>();
             prop_assert_eq!((fault.statement, fault.index, fault.among), (number, first + place, 1), "{:?}: {:?}", attack, fault);
+        }
+    }
+
+    #[test]
+    fn an_export_is_whole_until_any_of_its_lines_changes(plans in plans(), at in any::<Index>(), other in any::<Index>(), what in 0..5) {
+        let log = Log::build(&key(), &plans);
+        let export = log.export();
+        let verify = |lines: &[String]| {
+            let mut reader = ExportReader::new(log.keys.clone());
+            let broken = lines.iter().find_map(|line| reader.line(line).err());
+            let (report, ended) = reader.finish();
+            (report, broken.map_or(ended, Err))
+        };
+        let (report, ended) = verify(&export);
+        prop_assert_eq!((&report.faults, ended), (&Vec::new(), Ok(())));
+        prop_assert_eq!(report.entries, plans.iter().flatten().sum::<usize>() as u64);
+
+        // Formatting may change.
+        let pretty = |line: &String| serde_json::from_str::<serde_json::Value>(line).unwrap().to_string();
+        prop_assert_eq!(verify(&export.iter().map(pretty).collect::<Vec<_>>()), (report, Ok(())));
+
+        let mut changed = export.clone();
+        let at = at.index(export.len());
+        match what {
+            0 => drop(changed.remove(at)),
+            1 => changed.truncate(at),
+            2 => changed.swap(at, other.index(export.len())),
+            3 => changed[at] = export[other.index(export.len())].clone(),
+            _ => changed[at] = changed[at].replace("user:a", "user:b"),
+        }
+        // Batches of two writers may be mixed, and the time of the export is nobody's word.
+        let sorted = |lines: &[String]| {
+            let mut lines: Vec<_> = lines.to_vec();
+            lines.sort();
+            lines
+        };
+        if changed != export && (what != 2 || sorted(&changed) != sorted(&export)) {
+            let (report, ended) = verify(&changed);
+            prop_assert!(!report.faults.is_empty() || ended.is_err(), "{} {}", what, at);
         }
     }
 
