@@ -268,7 +268,7 @@ fn tamper(key: &SigningKey, log: &mut Log, attack: Attack, writer: WriterId, pic
         }
         Attack::EditId => {
             entry.id.0[15] ^= 1;
-            Expected(&[F::Edited], number, place)
+            Expected(&[F::Edited, F::Dropped], number, place)
         }
         Attack::DropEntry => {
             batch.entries.remove(n);
@@ -406,13 +406,13 @@ proptest! {
             3 => changed[at] = export[other.index(export.len())].clone(),
             _ => changed[at] = changed[at].replace("user:a", "user:b"),
         }
-        // Batches of two writers may be mixed, and the time of the export is nobody's word.
-        let sorted = |lines: &[String]| {
-            let mut lines: Vec<_> = lines.to_vec();
-            lines.sort();
-            lines
+        // The first writer knew nobody, so that its empty list says nothing; and the order of lists does not matter.
+        let is_harmless = match what {
+            0 | 3 => at == 1,
+            2 => [at, other.index(export.len())].iter().all(|at| export[*at].starts_with("{\"writer\"")),
+            _ => false,
         };
-        if changed != export && (what != 2 || sorted(&changed) != sorted(&export)) {
+        if changed != export && !is_harmless {
             let (report, ended) = verify(&changed);
             prop_assert!(!report.faults.is_empty() || ended.is_err(), "{} {}", what, at);
         }
