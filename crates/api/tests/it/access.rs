@@ -123,7 +123,10 @@ async fn every_route_lets_in_whom_it_should_by_every_kind_of_credential() {
         for (name, credential) in &columns {
             // A logout ends the session that the next cells need: those who may are tested elsewhere.
             let is_refused = matches!(credential, Credential::None | Credential::Delegated(_))
-                || matches!(*name, "forged token" | "erin by cookie from elsewhere" | "erin by exchanged token");
+                || matches!(
+                    *name,
+                    "forged token" | "erin by cookie from elsewhere" | "erin by exchanged token"
+                );
             if route.path == "/auth/v1/logout" && !is_refused {
                 continue;
             }

@@ -139,7 +139,10 @@ async fn denials_by_policy_are_entries_with_who_and_why() {
     assert_eq!(entry["id"], denied.json["audit_id"]);
     assert_eq!((&entry["actor"], &entry["decision"]), (&json!("user:mallory"), &json!("deny")));
     let outcome = &entry["outcome"];
-    assert_eq!((&outcome["state"], &outcome["status"], &outcome["error"]), (&json!("denied"), &json!(403), &json!("forbidden")));
+    assert_eq!(
+        (&outcome["state"], &outcome["status"], &outcome["error"]),
+        (&json!("denied"), &json!(403), &json!("forbidden"))
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]

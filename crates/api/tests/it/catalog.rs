@@ -11,7 +11,8 @@ fn names(list: &Value) -> Vec<&str> {
 #[tokio::test(flavor = "multi_thread")]
 async fn only_what_the_caller_may_reach_is_listed() {
     let rig = Rig::new().await;
-    let (alice, dave, mallory) = (rig.login("alice").await, rig.login("dave").await, rig.login("mallory").await);
+    let (alice, dave, mallory) =
+        (rig.login("alice").await, rig.login("dave").await, rig.login("mallory").await);
     let get = async |path: &str, token: &str| rig.get(path).bearer(token).send().await;
     let regions = get("/api/v1/regions", &alice).await.json;
     assert_eq!(names(&regions), ["eu", "us"]);
@@ -44,7 +45,10 @@ async fn readiness_tells_what_fails() {
     assert_eq!(rig.get("/healthz").send().await.json["status"], "ok");
     let ready = rig.get("/readyz").send().await;
     assert_eq!((ready.status.as_u16(), &ready.json["status"]), (200, &json!("degraded")), "us has no proxy");
-    assert_eq!(ready.json["regions"], json!({"eu": {"proxies": 1, "live": 1}, "us": {"proxies": 1, "live": 0}}));
+    assert_eq!(
+        ready.json["regions"],
+        json!({"eu": {"proxies": 1, "live": 1}, "us": {"proxies": 1, "live": 0}})
+    );
     assert_eq!((&ready.json["database"], &ready.json["journal"]), (&json!(true), &json!(true)));
     rig.break_directory().await;
     rig.try_login("alice", "alice-demo").await;

@@ -67,7 +67,8 @@ async fn other_pages_can_do_nothing_with_the_cookie() {
 async fn no_other_page_logs_its_visitor_in() {
     let rig = Rig::new().await;
     let login = json!({"username": "mallory", "password": "mallory-demo", "cookie": true});
-    let foreign = rig.post("/auth/v1/login").header("origin", "https://evil.example").json(&login).send().await;
+    let foreign =
+        rig.post("/auth/v1/login").header("origin", "https://evil.example").json(&login).send().await;
     assert_eq!((foreign.problem(), foreign.set_cookie()), ((403, "forbidden"), ""));
     let cross = rig.post("/auth/v1/login").header("sec-fetch-site", "cross-site").json(&login).send().await;
     assert_eq!(cross.code(), "forbidden");

@@ -100,9 +100,17 @@ async fn pages_of_sessions_go_on_at_their_cursor() {
     seen.sort();
     seen.dedup();
     assert_eq!(seen.len(), 5);
-    for bad in
-        ["cursor=zz", "cursor=abc", "cursor=ab", "cursor=", "limit=0", "limit=501", "limit=x", "limit=1&limit=2", "sort=id"]
-    {
+    for bad in [
+        "cursor=zz",
+        "cursor=abc",
+        "cursor=ab",
+        "cursor=",
+        "limit=0",
+        "limit=501",
+        "limit=x",
+        "limit=1&limit=2",
+        "sort=id",
+    ] {
         let answer = rig.get(&format!("/auth/v1/sessions?{bad}")).bearer(&alice).send().await;
         assert_eq!(answer.problem(), (422, "invalid"), "{bad}: {}", answer.body);
     }
@@ -128,7 +136,10 @@ async fn a_service_account_lives_from_its_making_to_its_end() {
     assert_eq!((bad.problem(), bad.fields()), ((422, "invalid"), vec!["name"]));
 
     let list = by_erin(rig.get(accounts)).send().await.json;
-    assert_eq!((&list["items"][0]["name"], &list["items"][1]["name"]), (&json!("billing"), &json!("reports-ui")));
+    assert_eq!(
+        (&list["items"][0]["name"], &list["items"][1]["name"]),
+        (&json!("billing"), &json!("reports-ui"))
+    );
 
     let billing = format!("{accounts}/billing");
     let rotated = by_erin(rig.post(&format!("{billing}/rotate"))).send().await;
@@ -153,8 +164,15 @@ async fn a_service_account_lives_from_its_making_to_its_end() {
         })
         .collect();
     let failed = ("create", "unsent");
-    let expected =
-        [("create", "done"), failed, failed, failed, ("rotate", "done"), ("update", "done"), ("delete", "done")];
+    let expected = [
+        ("create", "done"),
+        failed,
+        failed,
+        failed,
+        ("rotate", "done"),
+        ("update", "done"),
+        ("delete", "done"),
+    ];
     assert_eq!(changes, expected);
     let text = serde_json::to_string(&entries).unwrap();
     assert!(!text.contains(secret) && !text.contains(newer), "no secret in the log");

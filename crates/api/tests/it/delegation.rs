@@ -12,7 +12,10 @@ async fn a_service_with_a_users_live_token_acts_as_that_user() {
     let rig = Rig::new().await;
     let alice = rig.login("alice").await;
     let me = by_service(rig.get("/auth/v1/me")).on_behalf_of("alice", &alice).send().await;
-    assert_eq!((&me.json["actor"], &me.json["subject"]), (&json!("service:reports-ui"), &json!("user:alice")));
+    assert_eq!(
+        (&me.json["actor"], &me.json["subject"]),
+        (&json!("service:reports-ui"), &json!("user:alice"))
+    );
     assert_eq!(me.json["groups"], json!(["developers"]));
     let audit = by_service(rig.get("/api/v1/audit")).on_behalf_of("alice", &alice).send().await;
     assert_eq!(audit.status, 200);

@@ -30,7 +30,8 @@ async fn paths_and_methods_that_are_not_there_are_problems() {
 #[tokio::test(flavor = "multi_thread")]
 async fn bodies_are_read_strictly_and_within_limits() {
     let rig = Rig::new().await;
-    let login = |kind: &str, body: Body| rig.post("/auth/v1/login").header("content-type", kind).body(body).send();
+    let login =
+        |kind: &str, body: Body| rig.post("/auth/v1/login").header("content-type", kind).body(body).send();
     let good = r#"{"username":"alice","password":"alice-demo"}"#;
     assert_eq!(login("application/json; charset=utf-8", good.into()).await.status, 200);
 
@@ -100,7 +101,10 @@ async fn every_answer_carries_what_keeps_browsers_from_harm() {
         rig.post("/auth/v1/logout").bearer(&alice).send().await,
     ] {
         let policy = answer.header("content-security-policy");
-        assert!(policy.contains("default-src 'none'") && policy.contains("frame-ancestors 'none'"), "{policy}");
+        assert!(
+            policy.contains("default-src 'none'") && policy.contains("frame-ancestors 'none'"),
+            "{policy}"
+        );
         assert!(!policy.contains("unsafe-inline"));
         assert_eq!(answer.header("x-content-type-options"), "nosniff");
         assert_eq!(answer.header("cache-control"), "no-store");

@@ -63,7 +63,10 @@ async fn a_good_login_is_in_the_log_with_its_session() {
     let entries = rig.log("kind=login&actor=alice").await;
     assert_eq!(entries.len(), 1);
     assert_eq!((&entries[0]["session"], &entries[0]["client_ip"]), (&session, &json!(HOME)));
-    assert_eq!((&entries[0]["decision"], &entries[0]["outcome"]["state"]), (&json!("permit"), &json!("done")));
+    assert_eq!(
+        (&entries[0]["decision"], &entries[0]["outcome"]["state"]),
+        (&json!("permit"), &json!("done"))
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -69,8 +69,8 @@ impl Rig {
         let file = DirectoryFile::parse(&DIRECTORY).unwrap();
         let ldap = EmbeddedLdap::start("127.0.0.1:0".parse().unwrap(), file).await.unwrap();
         let path = dir.path().join("doorman.db");
-        let database = Database::connect(&DatabaseConfig::new(format!("sqlite:{}", path.display())));
-        let database = database.await.unwrap();
+        let settings = DatabaseConfig::new(format!("sqlite:{}", path.display()));
+        let database = Database::connect(&settings).await.unwrap();
         database.migrate().await.unwrap();
         let clock = Clock::system();
         let keys = KeyRing::open_or_create(&dir.path().join("keys"), &KeyUse::ALL, clock.clone()).unwrap();
@@ -219,7 +219,7 @@ fn catalog() -> Catalog {
         instances: vec![instance(format!("{name}-1"), true), instance(format!("{name}-2"), false)],
     };
     let status = ProxyStatus {
-        boot_id: "ab".repeat(32),
+        boot_id: "ab".repeat(16),
         region: "eu".into(),
         draining: false,
         statement_keys: Vec::new(),
