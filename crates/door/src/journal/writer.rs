@@ -491,7 +491,8 @@ impl State {
         // The signatures that went with this batch are stored now.
         self.unsaved.clear();
         self.unsaved.push((self.chain.number, signature));
-        if let Err(error) = self.file.append(self.chain.number, &sealed.body, &signature) {
+        let leaves = sealed.tree.leaves();
+        if let Err(error) = self.file.append(self.chain.number, &sealed.body, &signature, leaves) {
             tracing::error!(%error, "the statements file cannot be written");
         }
         self.chain.previous = sha256(&sealed.body);
