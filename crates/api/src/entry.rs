@@ -74,10 +74,10 @@ impl ApiState {
     }
 
     /// Writes down what is about to be done. Only then may it be.
-    pub(crate) async fn begin<'a>(
+    pub(crate) async fn begin(
         &self,
         authorized: &Authorized,
-        detail: &[(&'static str, &'a str)],
+        detail: &[(&'static str, &str)],
     ) -> ApiResult<Change> {
         let draft = Draft::new(permitted(authorized, detail));
         Ok(Change {
@@ -87,10 +87,10 @@ impl ApiState {
     }
 
     /// Writes down a reading that is about to be answered.
-    pub(crate) async fn note_reading<'a>(
+    pub(crate) async fn note_reading(
         &self,
         authorized: &Authorized,
-        detail: &[(&'static str, &'a str)],
+        detail: &[(&'static str, &str)],
     ) -> ApiResult<AuditId> {
         let mut record = permitted(authorized, detail);
         record.state = Some(OutcomeState::Done);
@@ -138,7 +138,8 @@ fn permitted<'a>(authorized: &'a Authorized, detail: &[(&'static str, &'a str)])
     let mut record = authorized.arrival.record(authorized.kind);
     put_caller(&mut record, &authorized.caller);
     record.decision = Some("permit".into());
-    record.policies = authorized.policies.iter().map(|name: &Arc<str>| Cow::Borrowed(&**name)).collect();
+    record.policies =
+        authorized.permits.policies.iter().map(|name: &Arc<str>| Cow::Borrowed(&**name)).collect();
     for (name, value) in detail {
         record.detail.insert((*name).into(), clip(value).into());
     }

@@ -45,7 +45,13 @@ pub(crate) struct Grant {
     pub by_cookie: bool,
     /// The kind of entries about this call.
     pub kind: Kind,
-    /// The policies behind the permit.
+    pub permits: Permits,
+}
+
+/// What policy permits of a route's actions; nothing where it was not asked.
+#[derive(Default)]
+pub(crate) struct Permits {
+    /// The policies behind it.
     pub policies: Vec<Arc<str>>,
     granted: Vec<(&'static str, Resource<'static>)>,
 }
@@ -61,7 +67,7 @@ impl Deref for Authorized {
 impl Authorized {
     /// Whether policy permits this one of the route's actions.
     pub fn may(&self, action: &'static str, resource: Resource<'static>) -> bool {
-        self.granted.contains(&(action, resource))
+        self.permits.granted.contains(&(action, resource))
     }
 
     /// Whose rights decide.
@@ -105,13 +111,13 @@ impl Gate {
             Err(refusal) => return Err(self.refuse(&arrival, refusal).await),
         };
         match self.judge(&caller, by_cookie) {
-            Ok((granted, policies)) => {
+            Ok(permits) => {
                 let kind = self.access.kind;
-                let grant = Grant { arrival, caller, by_cookie, kind, policies, granted };
+                let grant = Grant { arrival, caller, by_cookie, kind, permits };
                 parts.extensions.insert(Authorized(Arc::new(grant)));
                 Ok(())
             }
-            Err(problem) => Err(self.state.deny(&arrival, self.access.kind, &caller, problem).await),
+            Err(problem) => Err(self.state.deny(&arrival, self.access.kind, &caller, *problem).await),
         }
     }
 
@@ -139,49 +145,50 @@ impl Gate {
     }
 
     /// Which of the route's actions are permitted, and by which policies.
-    #[expect(clippy::type_complexity, reason = "two lists, named at the only place that takes them")]
-    fn judge(
-        &self,
-        caller: &Caller,
-        by_cookie: bool,
-    ) -> Result<(Vec<(&'static str, Resource<'static>)>, Vec<Arc<str>>), Problem> {
+    fn judge(&self, caller: &Caller, by_cookie: bool) -> Result<Permits, Box<Problem>> {
         self.check_credential(caller, by_cookie)?;
-        let Who::Permitted(actions) = self.access.who else { return Ok((Vec::new(), Vec::new())) };
+        let mut permits = Permits::default();
+        let Who::Permitted(actions) = self.access.who else { return Ok(permits) };
         let set = self.state.door.policies.current();
-        let (mut granted, mut permits, mut denials) = (Vec::new(), Vec::new(), Vec::new());
+        let mut denials = Vec::new();
         for (action, resource) in actions {
             let decision = set.decide(caller.policy_subject(), action, *resource);
             if decision.permit {
-                granted.push((*action, *resource));
-                permits.extend(decision.policies.iter().cloned());
+                permits.granted.push((*action, *resource));
+                permits.policies.extend(decision.policies.iter().cloned());
             } else {
                 denials.push((*action, decision));
             }
         }
-        if granted.is_empty() { Err(denied(caller, &denials)) } else { Ok((granted, permits)) }
+        if permits.granted.is_empty() { Err(Box::new(denied(caller, &denials))) } else { Ok(permits) }
     }
 
-    fn check_credential(&self, caller: &Caller, by_cookie: bool) -> Result<(), Problem> {
+    fn check_credential(&self, caller: &Caller, by_cookie: bool) -> Result<(), Box<Problem>> {
+        let refuse =
+            |detail: &str, hint: &str| Err(Box::new(Problem::new(Code::Forbidden, detail).hint(hint)));
         let session = caller.actor_session();
         let is_delegated = caller.is_delegated() || session.actor.is_some();
         if self.access.by != By::Any && is_delegated {
-            return Err(Problem::new(Code::Forbidden, "This cannot be done on somebody's behalf.")
-                .hint("The user must do it with their own login."));
+            return refuse(
+                "This cannot be done on somebody's behalf.",
+                "The user must do it with their own login.",
+            );
         }
         if self.access.by == By::Login && session.kind == SessionKind::Personal {
-            return Err(Problem::new(Code::Forbidden, "A personal token cannot manage credentials.")
-                .hint("Log in: `doorman login`, or POST /auth/v1/login."));
+            return refuse(
+                "A personal token cannot manage credentials.",
+                "Log in: `doorman login`, or POST /auth/v1/login.",
+            );
         }
         match self.access.who {
-            Who::Service if !matches!(session.principal, Principal::Service(_)) => {
-                Err(Problem::new(Code::Forbidden, "Only a service account may do this.")
-                    .hint("Call with a service account's name and secret (Basic), or its token."))
-            }
-            Who::Cookie if !by_cookie => Err(Problem::new(
-                Code::Forbidden,
+            Who::Service if !matches!(session.principal, Principal::Service(_)) => refuse(
+                "Only a service account may do this.",
+                "Call with a service account's name and secret (Basic), or its token.",
+            ),
+            Who::Cookie if !by_cookie => refuse(
                 "Only Doorman's own pages, with their cookie, may do this.",
-            )
-            .hint("Programs use the token that POST /auth/v1/login gave them.")),
+                "Programs use the token that POST /auth/v1/login gave them.",
+            ),
             _ => Ok(()),
         }
     }

@@ -8,7 +8,9 @@ use bytes::Bytes;
 use doorman_client::wire;
 use http::header;
 use utoipa::openapi::path::{Operation, PathItem};
-use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityRequirement, SecurityScheme};
+use utoipa::openapi::security::{
+    ApiKey, ApiKeyValue, HttpAuthScheme, HttpBuilder, SecurityRequirement, SecurityScheme,
+};
 use utoipa::openapi::{
     Components, ContentBuilder, InfoBuilder, OpenApi, OpenApiBuilder, Ref, ResponseBuilder,
 };
@@ -73,10 +75,14 @@ fn describe(operation: &mut Operation, access: &crate::Access) {
         )
         .build();
     operation.responses.responses.insert("default".to_owned(), problem.into());
-    if access.who != Who::Public {
-        let schemes = ["bearer", "basic"].map(|name| SecurityRequirement::new(name, Vec::<String>::new()));
-        operation.security = Some(schemes.to_vec());
-    }
+    let schemes: &[&str] = match access.who {
+        Who::Public => &[],
+        Who::Cookie => &["cookie"],
+        Who::Service => &["basic", "bearer"],
+        Who::Caller | Who::Permitted(_) => &["bearer", "basic", "cookie"],
+    };
+    let security = schemes.iter().map(|name| SecurityRequirement::new(*name, Vec::<String>::new()));
+    operation.security = Some(security.collect());
     let who = match access.who {
         Who::Public => "Anybody may call this.".to_owned(),
         Who::Caller => "Any live credential will do.".to_owned(),
