@@ -1,21 +1,28 @@
-//! The control API; its routes are still to come.
-use std::net::IpAddr;
-use std::sync::Arc;
+//! The HTTP surface of the management region: everything but the door itself (`/r/…`).
+//!
+//! `routes.rs` is the table of all there is: each route with who may call it and what it leaves in the audit log. The
+//! gate (`gate.rs`) stands before every handler and enforces that; handlers get what it let through.
 
-/// Where a request came from, and whether over TLS.
-#[derive(Clone, Copy)]
-pub struct ClientAddr(pub IpAddr, pub bool);
-/// What handlers share.
-pub struct ApiState;
-impl ApiState {
-    /// Over these parts.
-    pub fn new<A, B, C, D>(_: A, _: B, _: C, _: D) -> Self {
-        Self
-    }
-    /// `/readyz` fails from now on.
-    pub fn begin_drain(&self) {}
-}
-/// The routes.
-pub fn router(_: Arc<ApiState>) -> axum::Router {
-    axum::Router::new()
-}
+mod access;
+mod arrival;
+mod auth_routes;
+mod catalog;
+mod cookie;
+mod entry;
+mod error;
+mod gate;
+mod health;
+mod input;
+mod openapi;
+mod origin;
+mod page;
+mod router;
+mod routes;
+mod shape;
+mod state;
+
+pub use access::{Access, By, Who};
+pub use openapi::openapi;
+pub use router::router;
+pub use routes::{Listed, listed};
+pub use state::{ApiConfig, ApiState, ClientAddr};

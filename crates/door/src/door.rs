@@ -10,9 +10,9 @@ use crate::forward::{Upgrade, forward};
 use crate::headers::{self, Client};
 use crate::journal::{Draft, JournalHandle, Outbox};
 use crate::outcome;
-use crate::permit::{Denial, Facts, Judge};
+use crate::permit::{Denial, Facts, Judge, Permit};
 use crate::problem::Problem;
-use crate::receipt::{Intent, NotCommitted, commit};
+use crate::receipt::{Intent, NotCommitted, Receipt, commit};
 use crate::refusals::{self, RefusalGate};
 use crate::streams::Streams;
 use ahash::AHashMap;
@@ -244,6 +244,33 @@ impl Door {
         Rc::new(Self { thread })
     }
 
+    /// Judges: the first step of sending. What is denied is the caller's to write down.
+    ///
+    /// # Errors
+    /// [`Denial`].
+    pub fn authorize(
+        &self,
+        caller: Rc<Caller>,
+        target: Target,
+        method: Method,
+        facts: Facts,
+    ) -> Result<Permit, Denial> {
+        self.thread.judge.authorize(&self.thread.policies(), caller, target, method, facts)
+    }
+
+    /// Writes the attempt down: the second step. Ends when it is durable.
+    ///
+    /// # Errors
+    /// [`NotCommitted`].
+    pub async fn commit(&self, intent: Intent) -> Result<Receipt, NotCommitted> {
+        commit(&self.thread, intent).await
+    }
+
+    /// Sends: the last step, which nothing but a receipt opens.
+    pub async fn forward(&self, receipt: Receipt) -> Response<AnswerBody> {
+        forward(&self.thread, receipt, None).await
+    }
+
     /// Whether a request is the door's.
     pub fn owns(path: &str) -> bool {
         path.starts_with(target::PREFIX)
@@ -326,7 +353,12 @@ impl Door {
         }
         match commit(thread, Intent { permit, headers, body, origin }).await {
             Ok(receipt) => forward(thread, receipt, upgrade).await,
-            Err(NotCommitted::Failed(problem)) => problem.into_response(),
+            Err(NotCommitted::Failed(problem, _)) if problem.code == Code::AuditUnavailable => {
+                problem.into_response()
+            }
+            Err(NotCommitted::Failed(problem, target)) => {
+                self.deny_request(&arrival, &caller, &target, problem, &[]).await
+            }
             Err(NotCommitted::Denied(denial)) => self.deny(&arrival, &caller, denial).await,
         }
     }

@@ -61,16 +61,6 @@ impl Fault {
         self
     }
 
-    /// The setting meant.
-    pub fn key(&self) -> &str {
-        &self.key
-    }
-
-    /// What is wrong.
-    pub fn message(&self) -> &str {
-        &self.message
-    }
-
     fn order(&self) -> (bool, String, usize) {
         match &self.place {
             Some(place) => (!place.is_file, place.name.clone(), place.span.start),

@@ -119,6 +119,8 @@ fn the_password_of_a_file_becomes_part_of_the_database_url() {
 }
 
 proptest! {
+    #![proptest_config(ProptestConfig::with_cases(64))]
+
     #[test]
     fn no_file_makes_it_panic(text in "\\PC{0,200}") {
         for role in ROLES {

@@ -33,7 +33,8 @@ fn every_filter_reaches_the_server() {
     let uri = url::Url::parse(&format!("http://d{}", fake.last().uri)).unwrap();
     let mut sent: Vec<_> = uri.query_pairs().into_owned().collect();
     let mut wanted: Vec<_> = filters.map(|(name, value)| (name.to_owned(), value.to_owned())).to_vec();
-    (sent.sort(), wanted.sort());
+    sent.sort();
+    wanted.sort();
     assert_eq!(sent, wanted);
 }
 

@@ -56,3 +56,16 @@ fn a_database_is_migrated_and_checked() {
 fn completions_are_printed() {
     assert!(Shell::new().run(&["completions", "bash"]).ok().contains("_doorman"));
 }
+
+#[test]
+fn keys_are_found_by_the_file_of_the_process_that_has_them() {
+    let shell = Shell::new();
+    std::fs::create_dir_all(shell.path().join("doorman-data/keys")).unwrap();
+    for role in ["api", "auth"] {
+        shell.write("server.toml", &shell.run(&["config", "example", role]).ok());
+        shell.run(&["keys", "rotate", "--config", "server.toml", "--use", "token"]).ok();
+    }
+    assert_eq!(shell.run(&["keys", "list"]).ok().lines().count(), 3);
+    shell.write("server.toml", &shell.run(&["config", "example", "proxy"]).ok());
+    shell.run(&["keys", "list", "--config", "server.toml"]).failed(64);
+}
