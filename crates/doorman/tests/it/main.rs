@@ -4,6 +4,7 @@
     clippy::unwrap_used,
     clippy::expect_used,
     clippy::indexing_slicing,
+    clippy::panic,
     reason = "a test ends where it fails, in its helpers too"
 )]
 
@@ -16,3 +17,5 @@ mod local;
 mod request;
 mod session;
 mod shell;
+mod smoke;
+mod world;
