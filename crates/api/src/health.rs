@@ -107,7 +107,8 @@ fn readiness_of(state: &ApiState, database: bool) -> Readiness {
         .collect();
     let all_well =
         directory.down_since_ms.is_none() && !refused && regions.values().all(|region| region.live > 0);
-    let status = match (database && journal, all_well) {
+    let draining = state.door.draining.load(std::sync::atomic::Ordering::Relaxed);
+    let status = match (database && journal && !draining, all_well) {
         (false, _) => "unavailable",
         (true, false) => "degraded",
         (true, true) => "ready",

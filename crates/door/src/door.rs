@@ -31,6 +31,7 @@ use std::cell::{Cell, RefCell};
 use std::net::IpAddr;
 use std::rc::Rc;
 use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 use tokio::runtime::Handle;
 
 const REASON: HeaderName = HeaderName::from_static("doorman-reason");
@@ -57,6 +58,8 @@ pub struct DoorShared {
     pub identity_key: Box<dyn Fn(u64) -> Option<Arc<SigningKey>> + Send + Sync>,
     /// Counts refusals of the unverified.
     pub refusals: RefusalGate,
+    /// The process was asked to stop: `/readyz` says so, so that balancers send requests elsewhere.
+    pub draining: AtomicBool,
     /// Where what may block or wait long is run.
     pub control: Handle,
 }
