@@ -347,7 +347,7 @@ impl World {
     /// The token of a fresh login of a demo user.
     pub async fn login(&self, user: &str) -> String {
         let body = json!({ "username": user, "password": format!("{user}-demo") }).to_string();
-        let request = post("/auth/v1/login", &body).header("content-type", "application/json");
+        let request = post("/auth/v1/login", body).header("content-type", "application/json");
         let answer = self.send(request).await;
         assert_eq!(answer.status(), 200, "{answer:?}");
         let token: Value = serde_json::from_slice(&answer.body).unwrap();
@@ -358,7 +358,7 @@ impl World {
     pub async fn service_account(&self, name: &str) -> String {
         let body = json!({ "name": name, "description": "made by a test", "owner": "user:erin" }).to_string();
         let token = self.login("erin").await;
-        let request = post("/auth/v1/service-accounts", &body).header("content-type", "application/json");
+        let request = post("/auth/v1/service-accounts", body).header("content-type", "application/json");
         let answer = self.send(request.bearer(&token)).await;
         assert_eq!(answer.status(), 201, "{answer:?}");
         let made: Value = serde_json::from_slice(&answer.body).unwrap();
