@@ -51,7 +51,7 @@ impl Clock {
     /// When the file is there but cannot be read or understood.
     pub fn open(mark: &Path) -> Result<Self, ClockError> {
         let at = |source| ClockError::Io { path: mark.to_owned(), source };
-        let high = match fs::read_to_string(mark) {
+        let high: u64 = match fs::read_to_string(mark) {
             Ok(text) => text.trim().parse().map_err(|_| ClockError::Corrupt { path: mark.to_owned() })?,
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => 0,
             Err(error) => return Err(at(error)),
