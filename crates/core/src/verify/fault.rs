@@ -52,7 +52,9 @@ impl FaultKind {
             Self::StatementMissing => "begins a batch whose statement is missing",
             Self::StatementReplaced => "begins a batch whose statement is not the one that the writer made",
             Self::BadSignature => "begins a batch whose statement has a wrong signature, or none",
-            Self::UnknownKey => "begins a batch whose statement is signed by a key that is not in the key set",
+            Self::UnknownKey => {
+                "begins a batch whose statement is signed by a key that is not in the key set"
+            }
             Self::PeersChanged => {
                 "is its writer's first, and the list of the writers before it is not the one that it signed"
             }

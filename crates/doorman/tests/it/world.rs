@@ -17,10 +17,12 @@ mod files;
 mod journal;
 mod process;
 mod request;
+mod verdict;
 
 pub use journal::Entry;
 pub use process::Process;
 pub use request::{Request, get, post, request};
+pub use verdict::code_of;
 
 use doorman_auth::{Clock, KeyRing};
 use doorman_core::keys::KeyUse;
