@@ -13,6 +13,7 @@ mod config;
 mod curl;
 mod fake;
 mod framing;
+mod headers;
 mod help;
 mod local;
 mod request;

@@ -12,6 +12,14 @@ impl World {
         answer
     }
 
+    /// As [`World::assert_rejected`], when the recorders got so many requests before.
+    pub async fn assert_rejected_more(&self, before: usize, request: Request) -> Answer {
+        let answer = self.send(request).await;
+        assert!((400..500).contains(&answer.status()), "{answer:?}");
+        assert_eq!(self.recorders.values().map(|recorder| recorder.requests().len()).sum::<usize>(), before);
+        answer
+    }
+
     /// As [`World::assert_rejected`] for exactly these bytes.
     pub async fn assert_raw_rejected(&self, bytes: &[u8]) -> Answer {
         let answer = self.send_raw(bytes).await;
