@@ -64,6 +64,15 @@ fn classify_folded(name: &str) -> Class {
     }
 }
 
+/// Whether a header speaks in Doorman's name, however it is spelt.
+pub fn is_own(name: &str) -> bool {
+    let is_doorman = |start: &[u8]| start.eq_ignore_ascii_case(b"doorman");
+    match name.as_bytes().split_at_checked(7) {
+        Some((start, rest)) => is_doorman(start) && matches!(rest.first(), None | Some(b'-' | b'_' | b'.')),
+        None => false,
+    }
+}
+
 /// Whether a service's response header is handed to the client as `Doorman-Service-<name>`, because on Doorman's
 /// origin it would change what the browser does with Doorman itself.
 pub fn is_masked_in_response(name: &str) -> bool {
@@ -108,6 +117,10 @@ mod tests {
         {
             assert_eq!(classify(name), Class::Reserved, "{name}");
         }
+        for name in ["doorman", "Doorman-Pass", "DOORMAN_IDENTITY", "doorman.token"] {
+            assert!(is_own(name), "{name}");
+        }
+        assert!(!is_own("doormanly") && !is_own("door"));
         for name in ["Transfer_Encoding", "Connection", "Keep.Alive", "TE"] {
             assert_eq!(classify(name), Class::HopByHop, "{name}");
         }

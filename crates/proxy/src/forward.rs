@@ -5,7 +5,7 @@ use crate::body::OutBody;
 use crate::handler::{Honoured, ProxyHandler};
 use crate::registry::{Instance, Service};
 use doorman_core::code::Code;
-use doorman_core::header::{Class, HOP_BY_HOP, classify};
+use doorman_core::header::{Class, HOP_BY_HOP, classify, is_own};
 use doorman_core::pass;
 use doorman_core::target::Selector;
 use doorman_egress::{Protocol, SendError};
@@ -133,7 +133,7 @@ fn answered(
     for (name, value) in &parts.headers {
         let text = name.as_str();
         let is_kept = text == "content-length" || text == "trailer" || classify(text) != Class::HopByHop;
-        if is_kept && !text.starts_with("doorman-") {
+        if is_kept && !is_own(text) {
             headers.append(name.clone(), value.clone());
         }
     }
