@@ -45,11 +45,11 @@ pub(super) async fn commit(connection: &mut MySqlConnection, batch: &Batch<'_>) 
     match number {
         Some(NOT_NULL) if done == 1 => match connection.execute("ROLLBACK").await {
             Ok(_) => Err(Failure::EpochMoved),
-            Err(error) => Err(Failure::NotCommitted(error)),
+            Err(error) => Err(Failure::NotCommitted(error.into())),
         },
         // The server stops at the first error, and losing the connection rolls back.
-        Some(_) if done + 1 < statements => Err(Failure::NotCommitted(error)),
-        _ => Err(Failure::Unknown(error)),
+        Some(_) if done + 1 < statements => Err(Failure::NotCommitted(error.into())),
+        _ => Err(Failure::Unknown(error.into())),
     }
 }
 
