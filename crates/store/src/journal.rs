@@ -62,7 +62,7 @@ pub struct Journal {
 }
 
 enum Link {
-    Sqlite(rusqlite::Connection),
+    Sqlite(sqlite::SqliteLink),
     MySql(MySqlConnection),
     Postgres(PgConnection),
 }
@@ -119,9 +119,9 @@ impl Journal {
             None => Link::open(&self.database).await.map_err(CommitError::NotCommitted)?,
         };
         let ended = match (&mut link, &self.database.pool) {
-            (Link::Sqlite(connection), Pool::Sqlite(file)) => {
+            (Link::Sqlite(link), Pool::Sqlite(file)) => {
                 let _turn = file.write_turn().await;
-                sqlite::commit(connection, batch)
+                link.commit(batch)
             }
             (Link::MySql(connection), _) => mysql::commit(connection, batch).await,
             (Link::Postgres(connection), _) => postgres::commit(connection, batch).await,
@@ -186,7 +186,7 @@ impl Journal {
 impl Link {
     async fn open(database: &Database) -> Result<Self, StoreError> {
         Ok(match &*database.options {
-            Options::Sqlite(options) => Self::Sqlite(sqlite::open(options.get_filename())?),
+            Options::Sqlite(options) => Self::Sqlite(sqlite::SqliteLink::open(options.get_filename())?),
             Options::MySql(options) => Self::MySql(mysql::open(options).await?),
             Options::Postgres(options) => Self::Postgres(options.connect().await?),
         })

@@ -7,6 +7,8 @@ use super::{Batch, Failure};
 use crate::StoreError;
 use rusqlite::{CachedStatement, Connection, OpenFlags, params};
 use std::path::Path;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, mpsc};
 use std::time::Duration;
 
 const BEGIN: &str = "BEGIN IMMEDIATE";
@@ -18,8 +20,79 @@ const SIGNATURE: &str =
     "INSERT OR IGNORE INTO statement_signature (writer, number, signature) VALUES (?, ?, ?)";
 const COMMIT: &str = "COMMIT";
 
-/// Opens the migrated database `path` with the settings that [`crate::Database`] gives its connections.
-pub(super) fn open(path: &Path) -> Result<Connection, StoreError> {
+/// Pages in the write-ahead log after which they are copied into the database file.
+const CHECKPOINT_PAGES: usize = 1_000;
+
+/// The journal's connection to SQLite.
+pub(super) struct SqliteLink {
+    connection: Connection,
+    checkpoints: Checkpoints,
+}
+
+impl SqliteLink {
+    /// Opens the migrated database `path`.
+    pub(super) fn open(path: &Path) -> Result<Self, StoreError> {
+        let connection = open(path)?;
+        connection.pragma_update(None, "wal_autocheckpoint", 0)?;
+        Ok(Self { connection, checkpoints: Checkpoints::start(open(path)?)? })
+    }
+
+    /// Blocks until the batch is durable.
+    pub(super) fn commit(&mut self, batch: &Batch<'_>) -> Result<(), Failure> {
+        commit(&self.connection, batch)?;
+        let bytes: usize =
+            batch.entries.iter().map(|entry| entry.claims.len() + entry.record.len() + 64).sum();
+        // The last page of each table is written again by each commit.
+        self.checkpoints.note(&self.connection, 5 + bytes / 4_000);
+        Ok(())
+    }
+}
+
+/// Copies the write-ahead log into the database file on a thread of its own, so that no commit waits for it. What was
+/// committed meanwhile is copied by the journal itself: only when all is copied does the log begin anew.
+struct Checkpoints {
+    pages: usize,
+    is_asked: bool,
+    ask: mpsc::SyncSender<()>,
+    is_done: Arc<AtomicBool>,
+}
+
+impl Checkpoints {
+    fn start(connection: Connection) -> Result<Self, StoreError> {
+        let (ask, asked) = mpsc::sync_channel(1);
+        let is_done = Arc::new(AtomicBool::new(false));
+        let done = is_done.clone();
+        let work = move || {
+            while asked.recv().is_ok() {
+                checkpoint(&connection);
+                done.store(true, Ordering::Release);
+            }
+        };
+        let thread = std::thread::Builder::new().name("checkpoint".into()).spawn(work);
+        thread.map_err(|error| StoreError::Config(format!("cannot start a thread: {error}")))?;
+        Ok(Self { pages: 0, is_asked: false, ask, is_done })
+    }
+
+    fn note(&mut self, connection: &Connection, pages: usize) {
+        self.pages += pages;
+        if self.is_asked && self.is_done.swap(false, Ordering::Acquire) {
+            checkpoint(connection);
+            (self.pages, self.is_asked) = (0, false);
+        } else if !self.is_asked && self.pages >= CHECKPOINT_PAGES {
+            self.is_asked = self.ask.try_send(()).is_ok();
+        }
+    }
+}
+
+/// Never waits for readers or writers; what it cannot copy now it will the next time.
+fn checkpoint(connection: &Connection) {
+    if let Err(error) = connection.query_row("PRAGMA wal_checkpoint(PASSIVE)", [], |_| Ok(())) {
+        tracing::warn!(%error, "the write-ahead log could not be copied into the database");
+    }
+}
+
+/// A connection with the settings that [`crate::Database`] gives its connections.
+fn open(path: &Path) -> Result<Connection, StoreError> {
     let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
     let connection = Connection::open_with_flags(path, flags)?;
     connection.busy_timeout(Duration::from_secs(5))?;
@@ -32,8 +105,7 @@ pub(super) fn open(path: &Path) -> Result<Connection, StoreError> {
     Ok(connection)
 }
 
-/// Blocks until the batch is durable.
-pub(super) fn commit(connection: &Connection, batch: &Batch<'_>) -> Result<(), Failure> {
+fn commit(connection: &Connection, batch: &Batch<'_>) -> Result<(), Failure> {
     let cached = |sql| connection.prepare_cached(sql);
     let mut end = cached(COMMIT).map_err(not_committed)?;
     // Dropping a connection in a transaction rolls it back, which is what happens after any error but this one.
