@@ -42,12 +42,14 @@ CREATE TABLE statement_signature (
 --- append-only statement_signature
 
 --- all
--- One row for each start of an `api` process.
+-- One row for each start of an `api` process. `peers` lists the writers that it found, of which its first statement
+-- holds the digest.
 CREATE TABLE writer (
     id {id} NOT NULL PRIMARY KEY,
     started_ms {int} NOT NULL,
     lease_ms {int} NOT NULL,
-    closed_ms {int}
+    closed_ms {int},
+    peers {blob} NOT NULL
 ) {clustered};
 
 -- Moves with each revocation. A batch's transaction holds it still.

@@ -11,6 +11,7 @@ use crate::database::Options;
 use crate::driver::{Pool, args};
 use crate::{CommitError, Database, StoreError};
 use doorman_core::id::AuditId;
+use doorman_core::peers::{PeerBook, PeerList};
 use doorman_core::statement::WriterId;
 use doorman_core::{Digest, sha256};
 use sqlx::{ConnectOptions as _, Connection as _, MySqlConnection, PgConnection};
@@ -97,13 +98,28 @@ impl Journal {
                 &[],
             )
             .await?;
+        let known = rows
+            .iter()
+            .map(|row| Ok((WriterId(row.array(0)?), row.uint(1)?, sha256(&row.bytes(2)?))))
+            .collect::<Result<Vec<_>, StoreError>>()?;
+        let lists = tx.rows("SELECT id, peers FROM writer ORDER BY started_ms, id", &[]).await?;
+        let (mut book, mut newest) = (PeerBook::default(), None);
+        for row in lists {
+            let id = WriterId(row.array(0)?);
+            newest = Some(id);
+            // One that cannot be read is no base for another; verification names it.
+            if let Some(list) = PeerList::from_bytes(&row.bytes(1)?) {
+                book.insert(id, list);
+            }
+        }
+        let peers = book.describe(newest, &known.iter().map(|(peer, number, _)| (*peer, *number)).collect());
         tx.execute(
-            "INSERT INTO writer (id, started_ms, lease_ms) VALUES (?, ?, ?)",
-            args![writer.0, now_ms, now_ms.saturating_add(lease_ms)],
+            "INSERT INTO writer (id, started_ms, lease_ms, peers) VALUES (?, ?, ?, ?)",
+            args![writer.0, now_ms, now_ms.saturating_add(lease_ms), peers.to_bytes()],
         )
         .await?;
         tx.commit().await?;
-        rows.iter().map(|row| Ok((WriterId(row.array(0)?), row.uint(1)?, sha256(&row.bytes(2)?)))).collect()
+        Ok(known)
     }
 
     /// Commits a batch. When it returns `Ok`, the batch is durable; see [`CommitError`] for what else can be.

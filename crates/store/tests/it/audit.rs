@@ -2,7 +2,9 @@
 
 use crate::rig::{Kind, NOW, Rig, Writer, contract};
 use doorman_core::id::AuditId;
+use doorman_core::peers::{PeerBook, PeerList, Snapshot};
 use doorman_core::record::{Kind as Of, OutcomeState, Record};
+use doorman_core::statement::WriterId;
 use doorman_store::{AuditFilter, AuditItem, Database, StatusFilter, StoreError};
 use proptest::prelude::*;
 use proptest::strategy::ValueTree as _;
@@ -18,6 +20,8 @@ contract! {
     replicas_that_index_at_once_index_once
     open_attempts_of_lapsed_writers_are_swept
     batches_are_read_back_in_order_with_their_entries
+    an_entry_that_no_statement_covers_is_found
+    what_each_writer_found_at_its_start_can_be_told_again
 }
 
 const BUDGET: Duration = Duration::from_secs(60);
@@ -411,10 +415,7 @@ async fn batches_are_read_back_in_order_with_their_entries(kind: Kind) {
     let ids: Vec<_> = writers.iter().map(|writer| writer.id).collect();
     assert_eq!(rig.database.statement_writers().await.unwrap(), ids);
     assert_eq!(rig.database.writers().await.unwrap().iter().map(|row| row.id).collect::<Vec<_>>(), ids);
-    assert_eq!(
-        rig.database.journal_len().await.unwrap(),
-        writers.iter().map(|writer| writer.written.len() as u64).sum::<u64>()
-    );
+    assert_eq!(rig.database.stray_entry().await.unwrap(), None);
     for writer in &writers {
         for from in [0, 1, 30, 44] {
             let mut reader = rig.database.read_batches(writer.id, from).await.unwrap();
@@ -428,10 +429,55 @@ async fn batches_are_read_back_in_order_with_their_entries(kind: Kind) {
                 assert_eq!(batch.signature.is_some(), number + 1 < writer.next);
                 let (now, later) = rest.split_at(batch.entries.len());
                 assert_eq!(batch.entries.iter().map(|entry| entry.id).collect::<Vec<_>>(), now);
+                assert_eq!((Some(&batch.span.0), Some(&batch.span.1)), (now.first(), now.last()));
                 *rest = later;
                 number += 1;
             }
             assert_eq!((number, rest), (writer.next, Some([].as_slice())));
         }
+    }
+}
+
+async fn an_entry_that_no_statement_covers_is_found(kind: Kind) {
+    let rig = Rig::new(kind).await;
+    let mut writers = [Writer::new(1), Writer::new(2)];
+    for writer in &mut writers {
+        let mut journal = writer.open_again(&rig.database, true).await;
+        writer.write(&mut journal, 3).await.unwrap();
+    }
+    let insert = |id: &str, writer: &str| {
+        let literal = |hex: &str| match kind {
+            Kind::Postgres => format!("'\\x{hex}'"),
+            _ => format!("x'{hex}'"),
+        };
+        let blank = literal("00");
+        format!("INSERT INTO journal (id, writer, claims, record) VALUES ({}, {}, {blank}, {blank})", literal(id), literal(writer))
+    };
+    let found = |tag: u8, id: u8| Some((WriterId([tag; 16]), AuditId([id; 16])));
+    rig.run(&insert(&"ff".repeat(16), &"01".repeat(16))).await.unwrap();
+    assert_eq!(rig.database.stray_entry().await.unwrap(), found(1, 0xff));
+    rig.run(&insert(&"02".repeat(16), &"03".repeat(16))).await.unwrap();
+    assert_eq!(rig.database.stray_entry().await.unwrap(), found(3, 2));
+}
+
+async fn what_each_writer_found_at_its_start_can_be_told_again(kind: Kind) {
+    let rig = Rig::new(kind).await;
+    let mut writers: Vec<Writer> = (1..=4).map(Writer::new).collect();
+    let mut found = Vec::new();
+    for started in 0..4 {
+        let mut journal = rig.database.open_journal().await.unwrap();
+        let id = writers[started].id;
+        found.push((id, journal.register_writer(id, NOW + started as u64, 1000).await.unwrap()));
+        for writer in writers.iter_mut().take(started + 1).skip(started / 2) {
+            writer.write(&mut journal, 2).await.unwrap();
+        }
+    }
+    let mut book = PeerBook::default();
+    for row in rig.database.writers().await.unwrap() {
+        book.insert(row.id, PeerList::from_bytes(&row.peers).unwrap());
+    }
+    for (id, known) in found {
+        let known: Snapshot = known.into_iter().map(|(peer, number, _)| (peer, number)).collect();
+        assert_eq!(book.snapshot(id), Some(&known));
     }
 }
