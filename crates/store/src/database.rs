@@ -60,7 +60,11 @@ impl Database {
                 let mut file = options.get_filename().as_os_str().to_owned();
                 file.push(".index");
                 // Derived: what a power cut takes is indexed again.
-                let derived = options.clone().filename(file).synchronous(SqliteSynchronous::Normal);
+                let derived = options
+                    .clone()
+                    .filename(file)
+                    .synchronous(SqliteSynchronous::Normal)
+                    .pragma("wal_autocheckpoint", "1000");
                 let index = limits(config).connect_with(derived).await?;
                 (Pool::Sqlite(SqliteFile::new(pool)), Pool::Sqlite(SqliteFile::new(index)))
             }
@@ -117,7 +121,7 @@ impl Database {
 }
 
 /// What each MySQL session is set to: no gap locks, and no value cut to fit.
-pub(crate) const MYSQL_SESSION: &str = "SET SESSION sql_mode = CONCAT(@@sql_mode, ',STRICT_ALL_TABLES'); \
+const MYSQL_SESSION: &str = "SET SESSION sql_mode = CONCAT(@@sql_mode, ',STRICT_ALL_TABLES'); \
      SET SESSION TRANSACTION ISOLATION LEVEL READ COMMITTED";
 
 fn limits<DB: sqlx::Database>(config: &DatabaseConfig) -> PoolOptions<DB> {
@@ -154,6 +158,8 @@ fn sqlite_options(path: &Path) -> SqliteConnectOptions {
         .synchronous(SqliteSynchronous::Full)
         // Only macOS needs it, where a plain fsync stops at the drive's cache.
         .pragma("fullfsync", "1")
+        // The journal copies the log itself; this is for processes without one.
+        .pragma("wal_autocheckpoint", "8000")
         .busy_timeout(Duration::from_secs(5))
         .disable_statement_logging()
 }
