@@ -16,3 +16,4 @@ mod local;
 mod request;
 mod session;
 mod shell;
+mod verify;
