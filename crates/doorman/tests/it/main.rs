@@ -21,4 +21,5 @@ mod session;
 mod shell;
 mod smoke;
 mod targets;
+mod verify;
 mod world;
