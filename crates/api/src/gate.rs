@@ -101,7 +101,7 @@ impl Gate {
         let arrival = Arrival::of(parts, self.state.now_ms())?;
         if self.access.who == Who::Public {
             if let Err(problem) = check_not_foreign(&self.state.config, parts) {
-                return Err(self.refuse(&arrival, Refusal::new(problem, "foreign origin")).await);
+                return Err(self.refuse(&arrival, Refusal::new(*problem, "foreign origin")).await);
             }
             parts.extensions.insert(arrival);
             return Ok(());
@@ -133,7 +133,7 @@ impl Gate {
         let credentials = match cookie {
             Some(token) => {
                 check_cookie_call(&state.config, parts).map_err(|problem| {
-                    Refusal::new(problem, "the cookie from elsewhere than our own pages")
+                    Refusal::new(*problem, "the cookie from elsewhere than our own pages")
                 })?;
                 Credentials::from_headers(&with_token(&parts.headers, token), None, arrival.client_ip)?.0
             }

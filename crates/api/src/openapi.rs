@@ -39,6 +39,11 @@ pub fn openapi() -> OpenApi {
     for (name, scheme) in [("bearer", HttpAuthScheme::Bearer), ("basic", HttpAuthScheme::Basic)] {
         components.add_security_scheme(name, SecurityScheme::Http(HttpBuilder::new().scheme(scheme).build()));
     }
+    let cookie = ApiKeyValue::with_description(
+        "__Host-doorman",
+        "For Doorman's own pages; on plain loopback it is `doorman`. Calls that change anything need their Origin.",
+    );
+    components.add_security_scheme("cookie", SecurityScheme::ApiKey(ApiKey::Cookie(cookie)));
     let base = OpenApiBuilder::new().info(info).components(Some(components)).build();
     let base = OpenApiRouter::<()>::with_openapi(base).into_openapi();
     let router = all().into_iter().fold(OpenApiRouter::with_openapi(base), |router, route| {

@@ -40,7 +40,7 @@ pub(crate) fn is_unsafe(method: &Method) -> bool {
 }
 
 /// Refuses what only a foreign page would send: for calls without a credential, such as logins.
-pub(crate) fn check_not_foreign(config: &ApiConfig, parts: &Parts) -> Result<(), Problem> {
+pub(crate) fn check_not_foreign(config: &ApiConfig, parts: &Parts) -> Result<(), Box<Problem>> {
     if !is_unsafe(&parts.method) {
         return Ok(());
     }
@@ -59,7 +59,7 @@ pub(crate) fn check_not_foreign(config: &ApiConfig, parts: &Parts) -> Result<(),
 
 /// A call that the cookie authenticates and that changes anything must come from our own page and speak JSON, which no
 /// form of another page can.
-pub(crate) fn check_cookie_call(config: &ApiConfig, parts: &Parts) -> Result<(), Problem> {
+pub(crate) fn check_cookie_call(config: &ApiConfig, parts: &Parts) -> Result<(), Box<Problem>> {
     if !is_unsafe(&parts.method) {
         return Ok(());
     }
@@ -74,9 +74,9 @@ pub(crate) fn check_cookie_call(config: &ApiConfig, parts: &Parts) -> Result<(),
     Ok(())
 }
 
-fn foreign(detail: &str) -> Problem {
-    Problem::new(Code::Forbidden, detail)
-        .hint("Programs send `Authorization: Bearer <token>` instead of the cookie, and no Origin.")
+fn foreign(detail: &str) -> Box<Problem> {
+    let hint = "Programs send `Authorization: Bearer <token>` instead of the cookie, and no Origin.";
+    Box::new(Problem::new(Code::Forbidden, detail).hint(hint))
 }
 
 fn has_body(headers: &HeaderMap) -> bool {
