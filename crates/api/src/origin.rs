@@ -4,7 +4,7 @@ use crate::state::ApiConfig;
 use doorman_core::code::Code;
 use doorman_door::Problem;
 use http::request::Parts;
-use http::{HeaderMap, Method, header};
+use http::{HeaderMap, Method, Version, header};
 use url::Host;
 
 impl ApiConfig {
@@ -32,6 +32,27 @@ fn is_loopback(url: &url::Url) -> bool {
         Some(Host::Ipv6(ip)) => ip.is_loopback(),
         None => false,
     }
+}
+
+/// Refuses what leaves it open whom the request is for: no Host or several, or an absolute target (RFC 9112 §3.2).
+pub(crate) fn check_host(parts: &Parts) -> Result<(), Box<Problem>> {
+    if parts.version >= Version::HTTP_2 {
+        return Ok(());
+    }
+    let is_host = |host: &str| {
+        !host.is_empty()
+            && host
+                .bytes()
+                .all(|b| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'-' | b'_' | b':' | b'[' | b']'))
+    };
+    let mut hosts = parts.headers.get_all(header::HOST).iter();
+    let host = hosts.next().and_then(|host| host.to_str().ok());
+    if host.is_some_and(is_host) && hosts.next().is_none() && parts.uri.authority().is_none() {
+        return Ok(());
+    }
+    let detail =
+        "The request has no Host, several, or one that is no host, or its target is in absolute form.";
+    Err(Box::new(Problem::new(Code::Invalid, detail).hint("Send an ordinary HTTP request.")))
 }
 
 /// Whether a request with this method changes anything.

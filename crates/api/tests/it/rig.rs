@@ -135,6 +135,7 @@ impl Rig {
         let mut request = Request::new(Body::empty());
         *request.method_mut() = method;
         *request.uri_mut() = path.parse().unwrap();
+        request.headers_mut().insert(header::HOST, "127.0.0.1:8440".parse().unwrap());
         Call { router: self.router.clone(), request, from: HOME.parse().unwrap() }
     }
 
@@ -246,6 +247,11 @@ pub struct Answer {
 impl Call {
     pub fn header(mut self, name: &'static str, value: &str) -> Self {
         self.request.headers_mut().append(name, value.parse().unwrap());
+        self
+    }
+
+    pub fn without(mut self, name: &str) -> Self {
+        self.request.headers_mut().remove(name);
         self
     }
 
