@@ -58,12 +58,30 @@ impl ApiState {
         arrival: &Arrival,
         kind: Kind,
         caller: &Caller,
-        mut problem: Problem,
+        problem: Problem,
     ) -> ApiError {
+        self.deny_because(arrival, kind, caller, Refusal::new(problem, "")).await
+    }
+
+    /// As [`ApiState::deny`], with more for the log: why, and whom the caller claimed to act for.
+    pub(crate) async fn deny_because(
+        &self,
+        arrival: &Arrival,
+        kind: Kind,
+        caller: &Caller,
+        refusal: Refusal,
+    ) -> ApiError {
+        let Refusal { mut problem, audit_reason, claimed } = refusal;
         let mut record = arrival.record(kind);
         put_caller(&mut record, caller);
         put_denial(&mut record, &problem);
         record.policies = problem.policies.iter().map(|name| Cow::Owned(name.clone())).collect();
+        let claimed = claimed.as_deref().unwrap_or_default();
+        for (name, text) in [("why", &*audit_reason), ("claimed", claimed)] {
+            if !text.is_empty() {
+                record.detail.insert(name.into(), clip(text).into());
+            }
+        }
         match self.door.journal.write(Draft::new(record)).await {
             Ok(id) => {
                 problem.audit_id = Some(id);

@@ -3,6 +3,7 @@
 use crate::access::{Access, By, Who};
 use crate::arrival::Arrival;
 use crate::error::{ApiError, ApiResult};
+use crate::oauth::{Form, OauthError, shows_secret};
 use crate::origin::{check_cookie_call, check_not_foreign};
 use crate::state::ApiState;
 use axum::extract::{FromRequestParts, Request, State};
@@ -80,9 +81,10 @@ impl Authorized {
 pub(crate) async fn guard(State(gate): State<Gate>, request: Request, next: Next) -> Response {
     let started = Instant::now();
     let method = request.method().as_str().to_owned();
-    let (mut parts, body) = request.into_parts();
-    let response = match gate.admit(&mut parts).await {
-        Ok(()) => next.run(Request::from_parts(parts, body)).await,
+    let is_client = gate.access.who == Who::Client;
+    let response = match gate.admit(request).await {
+        Ok(request) => next.run(request).await,
+        Err(error) if is_client => OauthError::from(error).into_response(),
         Err(error) => error.into_response(),
     };
     let labels = [
@@ -97,16 +99,29 @@ pub(crate) async fn guard(State(gate): State<Gate>, request: Request, next: Next
 }
 
 impl Gate {
-    async fn admit(&self, parts: &mut Parts) -> ApiResult<()> {
-        let arrival = Arrival::of(parts, self.state.now_ms())?;
-        if self.access.who == Who::Public {
-            if let Err(problem) = check_not_foreign(&self.state.config, parts) {
-                return Err(self.refuse(&arrival, Refusal::new(*problem, "foreign origin")).await);
-            }
-            parts.extensions.insert(arrival);
-            return Ok(());
+    async fn admit(&self, request: Request) -> ApiResult<Request> {
+        let (mut parts, mut body) = request.into_parts();
+        let arrival = Arrival::of(&parts, self.state.now_ms())?;
+        if matches!(self.access.who, Who::Public | Who::Client)
+            && let Err(problem) = check_not_foreign(&self.state.config, &parts)
+        {
+            return Err(self.refuse(&arrival, Refusal::new(*problem, "foreign origin")).await);
         }
-        let (caller, by_cookie) = match self.authenticate(parts, &arrival).await {
+        if self.access.who == Who::Public {
+            parts.extensions.insert(arrival);
+            return Ok(Request::from_parts(parts, body));
+        }
+        if self.access.who == Who::Client {
+            let form = Form::read(&parts.headers, std::mem::take(&mut body)).await?;
+            form.put_credential(&mut parts.headers)?;
+            parts.extensions.insert(form);
+            if !shows_secret(&parts.headers) {
+                let problem = Problem::new(Code::Unauthenticated, "The client did not show its secret.")
+                    .hint("Send name and secret as Basic, or as client_id and client_secret in the form.");
+                return Err(self.refuse(&arrival, Refusal::new(problem, "no client secret")).await);
+            }
+        }
+        let (caller, by_cookie) = match self.authenticate(&parts, &arrival).await {
             Ok(authenticated) => authenticated,
             Err(refusal) => return Err(self.refuse(&arrival, refusal).await),
         };
@@ -115,7 +130,7 @@ impl Gate {
                 let kind = self.access.kind;
                 let grant = Grant { arrival, caller, by_cookie, kind, permits };
                 parts.extensions.insert(Authorized(Arc::new(grant)));
-                Ok(())
+                Ok(Request::from_parts(parts, body))
             }
             Err(problem) => Err(self.state.deny(&arrival, self.access.kind, &caller, *problem).await),
         }
@@ -167,8 +182,7 @@ impl Gate {
         let refuse =
             |detail: &str, hint: &str| Err(Box::new(Problem::new(Code::Forbidden, detail).hint(hint)));
         let session = caller.actor_session();
-        let is_delegated = caller.is_delegated() || session.actor.is_some();
-        if self.access.by != By::Any && is_delegated {
+        if self.access.by != By::Any && caller.is_delegated() {
             return refuse(
                 "This cannot be done on somebody's behalf.",
                 "The user must do it with their own login.",
@@ -181,7 +195,7 @@ impl Gate {
             );
         }
         match self.access.who {
-            Who::Service if !matches!(session.principal, Principal::Service(_)) => refuse(
+            Who::Service | Who::Client if !matches!(session.principal, Principal::Service(_)) => refuse(
                 "Only a service account may do this.",
                 "Call with a service account's name and secret (Basic), or its token.",
             ),

@@ -84,6 +84,7 @@ fn describe(operation: &mut Operation, access: &crate::Access) {
         Who::Public => &[],
         Who::Cookie => &["cookie"],
         Who::Service => &["basic", "bearer"],
+        Who::Client => &["basic"],
         Who::Caller | Who::Permitted(_) => &["bearer", "basic", "cookie"],
     };
     let security = schemes.iter().map(|name| SecurityRequirement::new(*name, Vec::<String>::new()));
@@ -93,6 +94,11 @@ fn describe(operation: &mut Operation, access: &crate::Access) {
         Who::Caller => "Any live credential will do.".to_owned(),
         Who::Cookie => "For Doorman's own pages, with their cookie.".to_owned(),
         Who::Service => "For service accounts.".to_owned(),
+        Who::Client => {
+            "For service accounts: by Basic, or by `client_id` and `client_secret` in the form. Errors are those of RFC \
+             6749 §5.2."
+                .to_owned()
+        }
         Who::Permitted(actions) => {
             let mut names: Vec<_> = actions.iter().map(|(action, _)| format!("`{action}`")).collect();
             names.dedup();

@@ -18,6 +18,8 @@ mod errors;
 #[cfg(test)]
 mod login;
 #[cfg(test)]
+mod oauth;
+#[cfg(test)]
 mod openapi;
 #[cfg(test)]
 mod rig;

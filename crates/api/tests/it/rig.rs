@@ -279,6 +279,11 @@ impl Call {
         self.header("content-type", "application/json").body(value.to_string())
     }
 
+    pub fn form(self, fields: &[(&str, &str)]) -> Self {
+        let text = url::form_urlencoded::Serializer::new(String::new()).extend_pairs(fields).finish();
+        self.header("content-type", "application/x-www-form-urlencoded").body(text)
+    }
+
     pub fn body(mut self, body: impl Into<Body>) -> Self {
         *self.request.body_mut() = body.into();
         self
