@@ -15,6 +15,7 @@ use doorman_core::keys::KeyUse;
 use doorman_core::secret::Secret;
 use doorman_door::catalog::{Catalog, InstanceStatus, ProxyStatus, ServiceStatus};
 use doorman_door::journal::{JournalConfig, Surroundings, Writer};
+use doorman_door::rate::RateGate;
 use doorman_door::refusals::RefusalGate;
 use doorman_door::{Authenticate, DoorConfig, DoorShared, Peer};
 use doorman_policy::{PolicyStore, demo_policies};
@@ -100,6 +101,7 @@ impl Rig {
             identities: Arc::new(IdentityTokens::new(url)),
             identity_key: Box::new(move |now_ms| keys.signing_key(KeyUse::Identity, now_ms, |_| true)),
             refusals: RefusalGate::default(),
+            rate: RateGate::new(None),
             draining: AtomicBool::new(false),
             control: Handle::current(),
         });
