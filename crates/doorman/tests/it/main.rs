@@ -21,4 +21,5 @@ mod session;
 mod shell;
 mod smoke;
 mod targets;
+mod tokens;
 mod world;
