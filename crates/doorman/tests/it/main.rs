@@ -16,6 +16,7 @@ mod framing;
 mod headers;
 mod help;
 mod local;
+mod passes;
 mod request;
 mod session;
 mod shell;
