@@ -11,11 +11,13 @@
 mod audit;
 mod config;
 mod curl;
+mod delegation;
 mod fake;
 mod framing;
 mod headers;
 mod help;
 mod local;
+mod log;
 mod passes;
 mod request;
 mod session;
