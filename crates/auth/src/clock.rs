@@ -56,7 +56,8 @@ impl Clock {
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => 0,
             Err(error) => return Err(at(error)),
         };
-        if let Some(behind_s) = (high / 1000).checked_sub(wall_ms() / 1000).filter(|behind_s| *behind_s > 60)
+        if let Some(behind_s) =
+            (high / 1000_u64).checked_sub(wall_ms() / 1000).filter(|behind_s| *behind_s > 60)
         {
             let mark = mark.display();
             tracing::warn!(%mark, behind_s, "the host's clock is behind the last time that Doorman saw; the mark counts");

@@ -3,6 +3,23 @@
 use crate::Digest;
 use sha2::Digest as _;
 
+/// Headers of one connection or of its framing.
+pub const HOP_BY_HOP: [&str; 13] = [
+    "connection",
+    "content-length",
+    "expect",
+    "host",
+    "http2-settings",
+    "keep-alive",
+    "proxy-authenticate",
+    "proxy-authorization",
+    "proxy-connection",
+    "te",
+    "trailer",
+    "transfer-encoding",
+    "upgrade",
+];
+
 /// How a request header of a client is treated.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Class {
@@ -27,19 +44,7 @@ pub fn classify(name: &str) -> Class {
 
 fn classify_folded(name: &str) -> Class {
     match name {
-        "connection"
-        | "content-length"
-        | "expect"
-        | "host"
-        | "http2-settings"
-        | "keep-alive"
-        | "proxy-authenticate"
-        | "proxy-authorization"
-        | "proxy-connection"
-        | "te"
-        | "trailer"
-        | "transfer-encoding"
-        | "upgrade" => Class::HopByHop,
+        _ if HOP_BY_HOP.contains(&name) => Class::HopByHop,
         "forwarded"
         | "traceparent"
         | "x-request-id"

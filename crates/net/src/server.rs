@@ -350,9 +350,12 @@ async fn serve_connection<H: Handler>(
         .max_header_list_size(u32::try_from(shared.limits.max_head_bytes).unwrap_or(u32::MAX));
     let connection = builder.serve_connection_with_upgrades(TokioIo::new(stream), service);
     let mut connection = std::pin::pin!(connection);
+    // A token of its own: polled with the connection, it must not be a lock that all connections share.
+    let closing = shared.closing.child_token();
     let ended = tokio::select! {
+        biased;
         ended = connection.as_mut() => ended,
-        () = shared.closing.cancelled() => {
+        () = closing.cancelled() => {
             connection.as_mut().graceful_shutdown();
             connection.await
         }

@@ -34,8 +34,6 @@ pub enum FaultKind {
     PeersChanged,
     /// A statements file holds a line that its writer did not sign.
     FileChanged,
-    /// A list shows something else than the log says.
-    IndexDiffers,
 }
 
 impl FaultKind {
@@ -59,7 +57,6 @@ impl FaultKind {
                 "is its writer's first, and the list of the writers before it is not the one that it signed"
             }
             Self::FileChanged => "begins a batch whose line in the statements file was changed",
-            Self::IndexDiffers => "is shown by lists other than it was written",
         }
     }
 }

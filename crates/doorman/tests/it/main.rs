@@ -25,4 +25,5 @@ mod shell;
 mod smoke;
 mod targets;
 mod tokens;
+mod verify;
 mod world;
