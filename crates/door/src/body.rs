@@ -47,7 +47,7 @@ impl Meter {
 pub(crate) enum InBody {
     /// All of it.
     Whole(Bytes, Option<http::HeaderMap>),
-    /// Its first bytes; the rest is still to come.
+    /// Its first frames, of which `prefix_bytes` bind it and are written down; the rest is still to come.
     Stream { prefix: VecDeque<Bytes>, prefix_bytes: Bytes, rest: Incoming },
 }
 
@@ -93,7 +93,7 @@ impl InBody {
         let bytes = joined(&frames, size);
         Ok(match ended {
             Some(trailers) if size <= limit => Self::Whole(bytes, trailers),
-            _ => Self::Stream { prefix: frames, prefix_bytes: bytes, rest: body },
+            _ => Self::Stream { prefix: frames, prefix_bytes: bytes.slice(..size.min(limit)), rest: body },
         })
     }
 
