@@ -38,7 +38,9 @@ impl Ack {
         match self {
             Self::None => {}
             Self::Thread(inbox, slot) => wakes.push(inbox, slot, Err(failure)),
-            Self::Channel(sender) => drop(sender.send(Err(failure))),
+            Self::Channel(sender) => {
+                let _ = sender.send(Err(failure));
+            }
         }
     }
 }
