@@ -1,5 +1,6 @@
 //! The control surface over a real database, a real journal and the embedded directory.
 
+// Named test modules, so that lints know their plain functions for test code too.
 #[cfg(test)]
 mod access;
 #[cfg(test)]
@@ -16,6 +17,8 @@ mod delegation;
 mod errors;
 #[cfg(test)]
 mod login;
+#[cfg(test)]
+mod oauth;
 #[cfg(test)]
 mod openapi;
 #[cfg(test)]

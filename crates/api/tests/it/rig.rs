@@ -135,6 +135,7 @@ impl Rig {
         let mut request = Request::new(Body::empty());
         *request.method_mut() = method;
         *request.uri_mut() = path.parse().unwrap();
+        request.headers_mut().insert(header::HOST, "127.0.0.1:8440".parse().unwrap());
         Call { router: self.router.clone(), request, from: HOME.parse().unwrap() }
     }
 
@@ -250,6 +251,11 @@ impl Call {
         self
     }
 
+    pub fn without(mut self, name: &str) -> Self {
+        self.request.headers_mut().remove(name);
+        self
+    }
+
     pub fn bearer(self, token: &str) -> Self {
         self.header("authorization", &format!("Bearer {token}"))
     }
@@ -272,6 +278,11 @@ impl Call {
 
     pub fn json(self, value: &Value) -> Self {
         self.header("content-type", "application/json").body(value.to_string())
+    }
+
+    pub fn form(self, fields: &[(&str, &str)]) -> Self {
+        let text = url::form_urlencoded::Serializer::new(String::new()).extend_pairs(fields).finish();
+        self.header("content-type", "application/x-www-form-urlencoded").body(text)
     }
 
     pub fn body(mut self, body: impl Into<Body>) -> Self {
