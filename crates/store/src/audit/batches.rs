@@ -72,7 +72,10 @@ impl Database {
     pub async fn writers(&self) -> Result<Vec<WriterRow>, StoreError> {
         let rows = self
             .pool
-            .rows("SELECT id, started_ms, lease_ms, closed_ms, peers FROM writer ORDER BY started_ms, id", &[])
+            .rows(
+                "SELECT id, started_ms, lease_ms, closed_ms, peers FROM writer ORDER BY started_ms, id",
+                &[],
+            )
             .await?;
         rows.iter()
             .map(|row| {

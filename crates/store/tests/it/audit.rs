@@ -451,7 +451,11 @@ async fn an_entry_that_no_statement_covers_is_found(kind: Kind) {
             _ => format!("x'{hex}'"),
         };
         let blank = literal("00");
-        format!("INSERT INTO journal (id, writer, claims, record) VALUES ({}, {}, {blank}, {blank})", literal(id), literal(writer))
+        format!(
+            "INSERT INTO journal (id, writer, claims, record) VALUES ({}, {}, {blank}, {blank})",
+            literal(id),
+            literal(writer)
+        )
     };
     let found = |tag: u8, id: u8| Some((WriterId([tag; 16]), AuditId([id; 16])));
     rig.run(&insert(&"ff".repeat(16), &"01".repeat(16))).await.unwrap();
