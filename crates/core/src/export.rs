@@ -73,7 +73,8 @@ pub fn batch<'a>(
     for (index, entry) in (first_index..).zip(entries) {
         // What is no canonical record any more shows as `null`, and verification names it.
         let record = std::str::from_utf8(entry.record).ok().and_then(|text| canonicalize(text).ok());
-        let record = record.and_then(|record| String::from_utf8(record).ok()).unwrap_or_else(|| "null".to_owned());
+        let record =
+            record.and_then(|record| String::from_utf8(record).ok()).unwrap_or_else(|| "null".to_owned());
         let Ok(record) = RawValue::from_string(record) else { continue };
         let line = Line::Entry {
             writer: statement.writer.to_string(),

@@ -120,7 +120,11 @@ impl LogVerifier {
             writers: self.chains.len() as u64,
             statements: self.chains.values().map(|chain| chain.number).sum(),
             entries: self.chains.values().map(|chain| chain.index).sum(),
-            unsigned: whole.clone().filter(|chain| chain.fault.is_none()).filter_map(|chain| chain.unsigned).collect(),
+            unsigned: whole
+                .clone()
+                .filter(|chain| chain.fault.is_none())
+                .filter_map(|chain| chain.unsigned)
+                .collect(),
             faults,
         }
     }

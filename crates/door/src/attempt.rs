@@ -31,7 +31,7 @@ pub struct Origin {
     pub fence: u64,
 }
 
-/// Headers for the log: secrets masked, names of what was masked.
+/// Headers for the log: those of the client or the service, secrets masked, names of what was masked.
 pub(crate) fn recorded_headers<'a>(
     headers: &'a HeaderMap,
     redaction: &Redaction,
@@ -40,7 +40,7 @@ pub(crate) fn recorded_headers<'a>(
     let mut out = Headers::new();
     for name in headers.keys() {
         let text = name.as_str();
-        if text == header_pass() {
+        if is_own(text) {
             continue;
         }
         if redaction.masks_header(text) {
@@ -59,8 +59,9 @@ pub(crate) fn recorded_headers<'a>(
     out
 }
 
-fn header_pass() -> &'static str {
-    doorman_core::pass::HEADER
+/// Headers that Doorman builds from what the record says elsewhere.
+fn is_own(name: &str) -> bool {
+    name.starts_with("x-forwarded-") || name == "doorman-identity"
 }
 
 fn value_text(value: &http::HeaderValue) -> Cow<'_, str> {
@@ -162,17 +163,24 @@ pub(crate) fn record(
     Draft::new(record)
 }
 
-/// The claims and the rest of what the pass will hold.
+/// What a pass is made for.
+#[derive(Clone, Copy)]
+pub(crate) struct Errand<'a> {
+    pub(crate) permit: &'a Permit,
+    pub(crate) headers: &'a HeaderMap,
+    pub(crate) claim: BodyClaim,
+    pub(crate) route: &'a Route,
+    pub(crate) origin: Origin,
+}
+
+/// The claims and the rest of what the pass will hold. `first` names the attempt when this is a second pass for it.
 pub(crate) fn draft(
     thread: &DoorThread,
-    permit: &Permit,
-    headers: &HeaderMap,
-    claim: BodyClaim,
-    route: &Route,
-    origin: Origin,
+    errand: Errand<'_>,
     record: Draft,
     first: Option<AuditId>,
 ) -> (AttemptDraft, PassParts) {
+    let Errand { permit, headers, claim, route, origin } = errand;
     let target = permit.target();
     let caller = permit.caller();
     let expires_ms = thread.now_ms() + thread.pass_lifetime_ms();

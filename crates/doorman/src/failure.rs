@@ -9,6 +9,8 @@ use serde_json::json;
 pub mod exit {
     /// The command failed.
     pub const FAILED: u8 = 1;
+    /// `audit verify` could not look.
+    pub const NOT_LOOKED: u8 = 2;
     /// There is no credential, or it is no good any more.
     pub const UNAUTHENTICATED: u8 = 3;
     /// Policy, or the state of things, does not allow it.

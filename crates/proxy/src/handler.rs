@@ -6,7 +6,7 @@ use crate::control;
 use crate::forward::forward;
 use crate::server::Shared;
 use doorman_core::code::Code;
-use doorman_core::header::{self, Class, classify};
+use doorman_core::header::{self, HOP_BY_HOP};
 use doorman_core::pass::{self, Claims, Pass, PassError};
 use doorman_core::target::Target;
 use doorman_egress::Pool;
@@ -63,7 +63,10 @@ impl ProxyHandler {
             return Err(Box::new(refused(StatusCode::SERVICE_UNAVAILABLE, "draining")));
         }
         let uri = request.uri();
-        let target = Target::parse(uri.path(), uri.query()).map_err(|_| Box::new(unauthorized()))?;
+        let target = Target::parse_with(uri.path(), uri.query(), |_, service| {
+            self.shared.registry.takes_slash(service)
+        })
+        .map_err(|_| Box::new(unauthorized()))?;
         let upgrade = upgrade_of(&mut request);
         let (parts, body) = request.into_parts();
         let bound = BoundBody::read(body, pass.body_prefix, self.shared.max_whole_body).await;
@@ -130,12 +133,12 @@ fn single_pass(headers: &HeaderMap) -> Option<&[u8]> {
     values.next().is_none().then(|| first.as_bytes())
 }
 
-/// The headers that a pass binds: all but framing, hop-by-hop and the pass itself.
+/// The headers that a pass binds: all that are forwarded, which is all but framing, hop-by-hop and the pass itself.
 fn bound_headers(headers: &HeaderMap) -> impl Iterator<Item = (&str, &[u8])> {
     headers
         .iter()
         .map(|(name, value)| (name.as_str(), value.as_bytes()))
-        .filter(|(name, _)| classify(name) != Class::HopByHop && *name != pass::HEADER)
+        .filter(|(name, _)| !HOP_BY_HOP.contains(name) && *name != pass::HEADER)
 }
 
 fn upgrade_of(request: &mut Request<Incoming>) -> Option<(OnUpgrade, HeaderValue)> {

@@ -23,12 +23,20 @@ pub struct DatabaseConfig {
     pub max_connections: u32,
     /// How long to wait for a connection.
     pub acquire_timeout: Duration,
+    /// Whether a SQLite file that is not there is made.
+    pub creates: bool,
 }
 
 impl DatabaseConfig {
     /// `url` with the usual limits.
     pub fn new(url: impl Into<String>) -> Self {
-        Self { url: url.into(), max_connections: 8, acquire_timeout: Duration::from_secs(3) }
+        let acquire_timeout = Duration::from_secs(3);
+        Self { url: url.into(), max_connections: 8, acquire_timeout, creates: true }
+    }
+
+    /// Only what is there already: nothing is made, and the audit index may be missing.
+    pub fn existing(url: impl Into<String>) -> Self {
+        Self { creates: false, ..Self::new(url) }
     }
 }
 
@@ -56,6 +64,7 @@ impl Database {
         let options = Options::parse(&config.url)?;
         let (pool, index) = match &options {
             Options::Sqlite(options) => {
+                let options = options.clone().create_if_missing(config.creates);
                 let pool = limits(config).connect_with(options.clone()).await?;
                 let mut file = options.get_filename().as_os_str().to_owned();
                 file.push(".index");
@@ -65,7 +74,10 @@ impl Database {
                     .filename(file)
                     .synchronous(SqliteSynchronous::Normal)
                     .pragma("wal_autocheckpoint", "1000");
-                let index = limits(config).connect_with(derived).await?;
+                let index = match config.creates {
+                    true => limits(config).connect_with(derived).await?,
+                    false => limits(config).connect_lazy_with(derived),
+                };
                 (Pool::Sqlite(SqliteFile::new(pool)), Pool::Sqlite(SqliteFile::new(index)))
             }
             Options::MySql(options) => {

@@ -92,7 +92,8 @@ impl Batch {
 
     fn blame_by_leaves(&self) -> Option<Spot> {
         let found_leaf = |index: usize| self.found.get(index).map(|found| found.leaf);
-        let index = (0..self.leaves.len()).find(|index| found_leaf(*index) != self.leaves.get(*index).copied())?;
+        let index =
+            (0..self.leaves.len()).find(|index| found_leaf(*index) != self.leaves.get(*index).copied())?;
         let wanted = self.leaves.get(index)?;
         let Some(found) = self.found.get(index) else { return Some(self.dropped(index)) };
         let belongs_later = self.leaves.get(index + 1..).is_some_and(|later| later.contains(&found.leaf));
@@ -102,7 +103,9 @@ impl Batch {
             (false, true) => FaultKind::Inserted,
             (true, false) => return Some(self.dropped(index)),
             (false, false) if self.is_beyond(found) => return Some(self.dropped(index)),
-            (false, false) if index + 1 == self.leaves.len() && self.is_before_last(found) => FaultKind::Inserted,
+            (false, false) if index + 1 == self.leaves.len() && self.is_before_last(found) => {
+                FaultKind::Inserted
+            }
             (false, false) => FaultKind::Edited,
         };
         Some(Spot { kind, index, among: 1, entry: Some(found.id) })
@@ -132,7 +135,11 @@ impl Batch {
             return Some(self.dropped(self.found.len()));
         }
         let looks_wrong = |found: &&Found| found.look == Look::Contradicted;
-        let index = self.found.iter().position(|found| looks_wrong(&found)).or((self.found.len() == 1).then_some(0))?;
+        let index = self
+            .found
+            .iter()
+            .position(|found| looks_wrong(&found))
+            .or((self.found.len() == 1).then_some(0))?;
         let entry = self.found.get(index).map(|found| found.id);
         Some(Spot { kind: FaultKind::Edited, index, among: 1, entry })
     }

@@ -122,7 +122,8 @@ impl Chain {
     ) -> Result<(Statement, bool), FaultKind> {
         let statement = Statement::from_bytes(&line.body).ok_or(FaultKind::StatementReplaced)?;
         let witness = witness.filter(|witness| witness.number == line.number);
-        let own = line.signature.or_else(|| witness.filter(|w| w.body == line.body).and_then(|w| w.signature));
+        let own =
+            line.signature.or_else(|| witness.filter(|w| w.body == line.body).and_then(|w| w.signature));
         let differs = witness.is_some_and(|witness| witness.body != line.body);
         if let Some(signature) = own {
             let signed = check_signature(keys, &statement, &line.body, &signature);

@@ -41,7 +41,9 @@ impl StoredEntry<'_> {
         if said.id != self.id {
             return Look::Misfiled(Some(said.id));
         }
-        if self.claims.is_empty() || Claims::from_bytes(self.claims).is_some_and(|claims| said.agrees(&claims)) {
+        if self.claims.is_empty()
+            || Claims::from_bytes(self.claims).is_some_and(|claims| said.agrees(&claims))
+        {
             Look::Sound
         } else {
             Look::Contradicted
@@ -76,7 +78,8 @@ struct Said<'a> {
 impl Said<'_> {
     fn agrees(&self, claims: &Claims<'_>) -> bool {
         let attempt = if self.kind == Kind::Pass { self.attempt } else { Some(self.id) };
-        let same = |said: &Option<Cow<'_, str>>, claimed: &str| said.as_deref().is_none_or(|said| said == claimed);
+        let same =
+            |said: &Option<Cow<'_, str>>, claimed: &str| said.as_deref().is_none_or(|said| said == claimed);
         let body = match (&self.body_sha256, &claims.body) {
             (Some(said), BodyClaim::Whole(_, digest)) => hex::encode(digest) == **said,
             _ => true,

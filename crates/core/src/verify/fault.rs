@@ -34,8 +34,6 @@ pub enum FaultKind {
     PeersChanged,
     /// A statements file holds a line that its writer did not sign.
     FileChanged,
-    /// A list shows something else than the log says.
-    IndexDiffers,
 }
 
 impl FaultKind {
@@ -52,12 +50,13 @@ impl FaultKind {
             Self::StatementMissing => "begins a batch whose statement is missing",
             Self::StatementReplaced => "begins a batch whose statement is not the one that the writer made",
             Self::BadSignature => "begins a batch whose statement has a wrong signature, or none",
-            Self::UnknownKey => "begins a batch whose statement is signed by a key that is not in the key set",
+            Self::UnknownKey => {
+                "begins a batch whose statement is signed by a key that is not in the key set"
+            }
             Self::PeersChanged => {
                 "is its writer's first, and the list of the writers before it is not the one that it signed"
             }
             Self::FileChanged => "begins a batch whose line in the statements file was changed",
-            Self::IndexDiffers => "is shown by lists other than it was written",
         }
     }
 }

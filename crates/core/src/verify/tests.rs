@@ -109,7 +109,8 @@ impl Log {
             let mut ids = IdSequence::new(turn as u64);
             // The newest writer goes on after the next has started.
             let known = |(other, log): (&WriterId, &Writer)| {
-                let last = if Some(*other) == base { (log.batches.len() - 1) / 2 } else { log.batches.len() - 1 };
+                let last =
+                    if Some(*other) == base { (log.batches.len() - 1) / 2 } else { log.batches.len() - 1 };
                 (*other, last as u64)
             };
             let now: Snapshot = log.writers.iter().map(known).collect();
@@ -164,7 +165,8 @@ impl Log {
             let mut entries = entries.into_iter().peekable();
             for batch in &log.batches {
                 let number = batch.stored.line.number;
-                let witness = self.files.get(writer).and_then(|lines| lines.iter().find(|l| l.number == number));
+                let witness =
+                    self.files.get(writer).and_then(|lines| lines.iter().find(|l| l.number == number));
                 verifier.statement(*writer, batch.stored.clone(), witness.cloned());
                 let (_, last) = batch.stored.span.unwrap();
                 while let Some(entry) = entries.next_if(|entry| entry.id <= last) {
@@ -176,7 +178,8 @@ impl Log {
             }
         }
         for (writer, lines) in &self.files {
-            let last = self.writers.get(writer).and_then(|log| log.batches.last()).map(|b| b.stored.line.number);
+            let last =
+                self.writers.get(writer).and_then(|log| log.batches.last()).map(|b| b.stored.line.number);
             if let Some(line) = lines.iter().find(|line| last.is_none_or(|last| line.number > last)) {
                 verifier.beyond(*writer, line);
             }
@@ -195,7 +198,9 @@ impl Log {
             let first = Statement::from_bytes(&batch.stored.line.body).unwrap().first_index;
             text.push_str(&export::batch(&batch.stored.line, first, batch.entries.iter().map(Entry::stored)));
         }
-        text.push_str(&export::end(self.writers.values().flat_map(|log| &log.batches).map(|b| b.entries.len() as u64).sum()));
+        text.push_str(&export::end(
+            self.writers.values().flat_map(|log| &log.batches).map(|b| b.entries.len() as u64).sum(),
+        ));
         text.lines().map(str::to_owned).collect()
     }
 }
@@ -243,7 +248,13 @@ const ATTACKS: [Attack; 16] = [
 /// What the first fault must say: its kinds, statement, and place in the batch.
 struct Expected(&'static [FaultKind], u64, u64);
 
-fn tamper(key: &SigningKey, log: &mut Log, attack: Attack, writer: WriterId, pick: &Index) -> Option<Expected> {
+fn tamper(
+    key: &SigningKey,
+    log: &mut Log,
+    attack: Attack,
+    writer: WriterId,
+    pick: &Index,
+) -> Option<Expected> {
     use FaultKind as F;
     let batches = &mut log.writers.get_mut(&writer)?.batches;
     let at = pick.index(batches.len());
@@ -492,7 +503,8 @@ fn only_a_writers_last_statement_may_be_unsigned_and_is_then_named() {
     unsign(&mut log, 2, 1);
     let report = log.verify();
     assert_eq!(report.faults, []);
-    let places: Vec<_> = report.unsigned.iter().map(|last| (last.statement, last.index, last.entries)).collect();
+    let places: Vec<_> =
+        report.unsigned.iter().map(|last| (last.statement, last.index, last.entries)).collect();
     assert_eq!(places, [(2, 5, 1), (1, 4, 2)]);
     // The later writer knew of the first's second statement; had that been the last, it would be vouched for.
     log.writers.get_mut(&WriterId([1; 16])).unwrap().batches.truncate(2);

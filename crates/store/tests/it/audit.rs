@@ -20,6 +20,7 @@ contract! {
     replicas_that_index_at_once_index_once
     open_attempts_of_lapsed_writers_are_swept
     batches_are_read_back_in_order_with_their_entries
+    a_changed_index_row_is_found_and_an_honest_index_is_not_blamed
     an_entry_that_no_statement_covers_is_found
     what_each_writer_found_at_its_start_can_be_told_again
 }
@@ -436,6 +437,71 @@ async fn batches_are_read_back_in_order_with_their_entries(kind: Kind) {
             assert_eq!((number, rest), (writer.next, Some([].as_slice())));
         }
     }
+}
+
+async fn a_changed_index_row_is_found_and_an_honest_index_is_not_blamed(kind: Kind) {
+    let rig = Rig::new(kind).await;
+    let mut writers = [Writer::new(1), Writer::new(2)];
+    for writer in &writers {
+        writer.open(&rig.database).await;
+    }
+    let record = |id: AuditId, reason: &str| {
+        let mut record = Record::new(Of::Request, id, NOW);
+        record.path = Some("/a".into());
+        record.reason = Some(reason.to_owned().into());
+        (id, record.to_bytes())
+    };
+    let outcome = |id: AuditId, attempt: AuditId, state| {
+        let mut record = Record::new(Of::Outcome, id, NOW);
+        (record.attempt, record.state) = (Some(attempt), Some(state));
+        (id, record.to_bytes())
+    };
+    let mut attempts = Vec::new();
+    for round in 0..6 {
+        let writer = &mut writers[round % 2];
+        let mut journal = rig.database.open_journal().await.unwrap();
+        let ids: Vec<_> = (0..4).map(|_| writer.next_id(NOW + round as u64)).collect();
+        writer
+            .write_entries(&mut journal, &ids.iter().map(|id| record(*id, "r")).collect::<Vec<_>>())
+            .await
+            .unwrap();
+        // Outcomes of the other writer's attempts too, some with ids before them, and two of one attempt.
+        let ends: Vec<_> = [(0, OutcomeState::Done), (1, OutcomeState::Unknown), (1, OutcomeState::Done)]
+            .map(|(at, state)| {
+                outcome(writers[1 - round % 2].next_id(NOW + 2 * round as u64), ids[at], state)
+            })
+            .into();
+        let other = &mut writers[1 - round % 2];
+        other.write_entries(&mut journal, &ends).await.unwrap();
+        attempts.extend(ids);
+        if round != 4 {
+            while rig.database.index_step(100).await.unwrap() > 0 {}
+        }
+        assert_eq!(rig.database.first_index_difference().await.unwrap(), None, "{round}");
+    }
+    attempts.sort();
+    let url = if kind == Kind::Sqlite { format!("{}.index", rig.url) } else { rig.url.clone() };
+    let literal = |id: AuditId| {
+        let hex: String = id.0.iter().map(|byte| format!("{byte:02x}")).collect();
+        if kind == Kind::Postgres { format!("'\\x{hex}'") } else { format!("x'{hex}'") }
+    };
+    for (change, at) in [
+        ("UPDATE audit_index SET actor = 'user:eve' WHERE id = ", 20),
+        ("UPDATE audit_index SET outcome = 'done' WHERE id = ", 15),
+        ("DELETE FROM audit_index WHERE id = ", 10),
+        ("UPDATE audit_index SET status = 200 WHERE id = ", 4),
+    ] {
+        rig.run_at(&url, &format!("{change}{}", literal(attempts[at]))).await.unwrap();
+        assert_eq!(rig.database.first_index_difference().await.unwrap(), Some(attempts[at]), "{change}");
+    }
+    let made_up = format!(
+        "INSERT INTO audit_index (id, kind, search) VALUES ({}, 'request', '')",
+        literal(AuditId([1; 16]))
+    );
+    rig.run_at(&url, &made_up).await.unwrap();
+    rig.run_at(&url, "DELETE FROM audit_index WHERE kind <> 'request'").await.unwrap();
+    let found = rig.database.first_index_difference().await.unwrap();
+    assert!(found.is_some_and(|id| id <= attempts[4]), "{found:?}");
 }
 
 async fn an_entry_that_no_statement_covers_is_found(kind: Kind) {

@@ -40,11 +40,16 @@ impl Rig {
 
     /// Runs SQL that the store itself would never run.
     pub async fn run(&self, sql: &str) -> Result<(), sqlx::Error> {
+        self.run_at(&self.url, sql).await
+    }
+
+    /// Runs it on a file beside the database.
+    pub async fn run_at(&self, url: &str, sql: &str) -> Result<(), sqlx::Error> {
         let sql = AssertSqlSafe(sql.to_owned());
-        match self.url.split(':').next().unwrap() {
-            "sqlite" => SqliteConnection::connect(&self.url).await?.execute(sql).await.map(drop),
-            "mysql" => MySqlConnection::connect(&self.url).await?.execute(sql).await.map(drop),
-            _ => PgConnection::connect(&self.url).await?.execute(sql).await.map(drop),
+        match url.split(':').next().unwrap() {
+            "sqlite" => SqliteConnection::connect(url).await?.execute(sql).await.map(drop),
+            "mysql" => MySqlConnection::connect(url).await?.execute(sql).await.map(drop),
+            _ => PgConnection::connect(url).await?.execute(sql).await.map(drop),
         }
     }
 
