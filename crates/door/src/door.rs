@@ -34,6 +34,8 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 use tokio::runtime::Handle;
 
+/// With what Doorman adds they stay below the hundred that a proxy's listener reads.
+const MAX_HEADERS: usize = 88;
 const REASON: HeaderName = HeaderName::from_static("doorman-reason");
 
 /// What all threads of a process share.
@@ -384,6 +386,13 @@ impl Door {
             let refused = invalid("The method is not one that Doorman forwards.");
             return Err(Refusal {
                 problem: refused.problem.status(StatusCode::METHOD_NOT_ALLOWED),
+                ..refused
+            });
+        }
+        if arrival.headers.len() > MAX_HEADERS {
+            let refused = invalid("The request has too many headers.");
+            return Err(Refusal {
+                problem: refused.problem.status(StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE),
                 ..refused
             });
         }

@@ -102,7 +102,9 @@ fn show_problem(problem: &Problem, json: bool) {
         return;
     }
     eprintln!("doorman: {} ({})", clean(&problem.title), clean(&problem.code));
-    if let Some(detail) = problem.detail.as_deref().filter(|detail| *detail != problem.title) {
+    if let Some(detail) =
+        problem.detail.as_deref().filter(|detail| detail.trim_end_matches('.') != problem.title)
+    {
         eprintln!("  {}", clean(detail));
     }
     for error in &problem.errors {

@@ -7,13 +7,14 @@ BEGIN
 END $$;
 
 --- all
--- One row for each entry. `claims` is empty for what is no attempt.
+-- One row for each entry. `claims` is empty for what is no attempt. Not WITHOUT ROWID on SQLite: a clustered row of
+-- more than a quarter page takes an overflow page of its own, which made commits write twice as much.
 CREATE TABLE journal (
     id {id} NOT NULL PRIMARY KEY,
     writer {id} NOT NULL,
     claims {blob} NOT NULL,
     record {blob} NOT NULL
-) {clustered};
+) {table};
 
 -- One row for each batch, in the batch's own transaction. `body` is what is hashed and signed.
 CREATE TABLE statement (

@@ -69,7 +69,10 @@ impl Database {
                 let mut file = options.get_filename().as_os_str().to_owned();
                 file.push(".index");
                 // Derived: what a power cut takes is indexed again.
-                let derived = options.filename(file).synchronous(SqliteSynchronous::Normal);
+                let derived = options
+                    .filename(file)
+                    .synchronous(SqliteSynchronous::Normal)
+                    .pragma("wal_autocheckpoint", "1000");
                 let index = match config.creates {
                     true => limits(config).connect_with(derived).await?,
                     false => limits(config).connect_lazy_with(derived),
@@ -129,7 +132,7 @@ impl Database {
 }
 
 /// What each MySQL session is set to: no gap locks, and no value cut to fit.
-pub(crate) const MYSQL_SESSION: &str = "SET SESSION sql_mode = CONCAT(@@sql_mode, ',STRICT_ALL_TABLES'); \
+const MYSQL_SESSION: &str = "SET SESSION sql_mode = CONCAT(@@sql_mode, ',STRICT_ALL_TABLES'); \
      SET SESSION TRANSACTION ISOLATION LEVEL READ COMMITTED";
 
 fn limits<DB: sqlx::Database>(config: &DatabaseConfig) -> PoolOptions<DB> {
@@ -166,6 +169,8 @@ fn sqlite_options(path: &Path) -> SqliteConnectOptions {
         .synchronous(SqliteSynchronous::Full)
         // Only macOS needs it, where a plain fsync stops at the drive's cache.
         .pragma("fullfsync", "1")
+        // The journal copies the log itself; this is for processes without one.
+        .pragma("wal_autocheckpoint", "8000")
         .busy_timeout(Duration::from_secs(5))
         .disable_statement_logging()
 }

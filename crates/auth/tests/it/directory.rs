@@ -4,7 +4,7 @@ mod contract;
 mod embedded;
 mod openldap;
 mod transport;
-mod world;
+pub mod world;
 
 use doorman_auth::directory::{Directory, DirectoryError, LdapConfig, LdapDirectory, RefusedReason};
 use doorman_core::secret::Secret;

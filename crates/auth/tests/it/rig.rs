@@ -21,6 +21,7 @@ struct State {
     failed_binds: HashMap<String, usize>,
     binds: usize,
     lookups: usize,
+    refused: usize,
 }
 
 /// A directory that takes names in any case, with spaces around them, or as a mail address.
@@ -64,9 +65,15 @@ impl FakeDirectory {
         self.0.lock().unwrap().lookups
     }
 
+    /// How often it was asked while it was down.
+    pub fn refused(&self) -> usize {
+        self.0.lock().unwrap().refused
+    }
+
     fn up(&self) -> Result<std::sync::MutexGuard<'_, State>, DirectoryError> {
-        let state = self.0.lock().unwrap();
+        let mut state = self.0.lock().unwrap();
         if state.is_down {
+            state.refused += 1;
             return Err(DirectoryError::Unavailable { detail: "down for the test".into() });
         }
         Ok(state)
@@ -123,19 +130,19 @@ impl Rig {
     pub async fn new() -> Self {
         let dir = tempfile::tempdir().unwrap();
         let database = open_database(dir.path()).await;
-        database.migrate().await.unwrap();
         let directory = Arc::new(FakeDirectory::default());
         for (name, groups) in [("alice", ["developers"].as_slice()), ("bob", &["developers", "oncall"])] {
             directory.set(name, groups);
         }
         let clock = Clock::manual(wall_ms());
-        let auth = replica(dir.path(), &clock, &directory, &database).await;
+        let auth = replica(dir.path(), &clock, directory.clone(), &database).await;
         Self { dir, clock, directory, database, auth }
     }
 
     /// Another process over the same database and keys.
     pub async fn replica(&self) -> Authenticator {
-        replica(self.dir.path(), &self.clock, &self.directory, &open_database(self.dir.path()).await).await
+        replica(self.dir.path(), &self.clock, self.directory.clone(), &open_database(self.dir.path()).await)
+            .await
     }
 
     pub async fn login(&self, name: &str) -> (Secret, Arc<Session>) {
@@ -156,21 +163,23 @@ impl Rig {
     }
 }
 
-async fn open_database(dir: &std::path::Path) -> Database {
+pub async fn open_database(dir: &std::path::Path) -> Database {
     let url = format!("sqlite:{}", dir.join("doorman.db").display());
-    Database::connect(&DatabaseConfig::new(url)).await.unwrap()
+    let database = Database::connect(&DatabaseConfig::new(url)).await.unwrap();
+    database.migrate().await.unwrap();
+    database
 }
 
-async fn replica(
+pub async fn replica(
     dir: &std::path::Path,
     clock: &Clock,
-    directory: &Arc<FakeDirectory>,
+    directory: Arc<dyn Directory>,
     database: &Database,
 ) -> Authenticator {
     let keys = KeyRing::open_or_create(&dir.join("keys"), &KeyUse::ALL, clock.clone()).unwrap();
     let revocations = Arc::new(Revocations::open(database).await.unwrap());
     let settings = AuthSettings::default();
-    Authenticator::new(settings, keys, clock.clone(), directory.clone(), database.clone(), revocations)
+    Authenticator::new(settings, keys, clock.clone(), directory, database.clone(), revocations)
 }
 
 pub fn wall_ms() -> u64 {

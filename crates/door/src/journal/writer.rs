@@ -213,7 +213,12 @@ impl State {
             let round = self.next_round();
             runtime.block_on(async {
                 match round {
-                    Round::Batch(taken) => self.commit(taken).await,
+                    Round::Batch(taken) => {
+                        self.commit(taken).await;
+                        if self.lease_renewed.elapsed() >= LEASE_RENEWAL {
+                            self.idle().await;
+                        }
+                    }
                     Round::Idle => self.idle().await,
                     Round::Closing => {
                         self.idle().await;

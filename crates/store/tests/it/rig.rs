@@ -133,6 +133,12 @@ impl Writer {
         if is_new { self.open(database).await } else { database.open_journal().await.unwrap() }
     }
 
+    /// Goes on behind a batch that turned out to be committed.
+    pub fn skip(&mut self, entries: usize) {
+        self.next += 1;
+        self.index += entries as u64;
+    }
+
     pub fn next_id(&mut self, now_ms: u64) -> AuditId {
         self.ids.next_id(now_ms)
     }
