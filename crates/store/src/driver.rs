@@ -252,6 +252,18 @@ impl Pool {
         Ok(self.rows(sql, args).await?.pop())
     }
 
+    /// Rows one by one, in bounded memory.
+    pub(crate) fn stream<'a>(
+        &'a self,
+        sql: impl Into<Sql>,
+        args: &[Value<'_>],
+    ) -> Result<BoxStream<'a, Result<Row, StoreError>>, StoreError> {
+        let sql = self.sql(sql);
+        Ok(on_each!(self, Pool(file => &file.pool, pool => pool), |on, arguments, wrap| {
+            Box::pin(sqlx::query_with(sql, arguments(args)?).fetch(on).map_ok(wrap).map_err(StoreError::from))
+        }))
+    }
+
     pub(crate) async fn close(&self) {
         match self {
             Self::Sqlite(file) => file.pool.close().await,
