@@ -63,7 +63,8 @@ impl<'a> GroupReader<'a> {
     async fn primary_group(&mut self, lease: &mut Lease, user: &Entry) -> Result<Option<String>, Fault> {
         let sid = user.values("objectSid").first().zip(user.number("primaryGroupID"));
         let Some(sid) = sid.and_then(|(sid, group)| sibling_sid(sid, group)) else { return Ok(None) };
-        let filter = LdapFilter::Equality("objectSid".to_owned(), sid);
+        let is_primary = LdapFilter::Equality("objectSid".to_owned(), sid);
+        let filter = LdapFilter::And(vec![is_primary, self.plan.group_kind.clone()]);
         let mut groups = self.search_groups(lease, filter).await?;
         Ok(groups.pop())
     }
@@ -145,7 +146,8 @@ impl<'a> GroupReader<'a> {
                 return Err(PARTIAL);
             }
             let attribute = format!("memberOf;range={next}-*");
-            let Some(more) = self.read_entry(lease, &entry.dn, vec![attribute]).await? else {
+            let any = LdapFilter::Present("objectClass".to_owned());
+            let Some(more) = self.read_entry(lease, &entry.dn, any, vec![attribute]).await? else {
                 return Err(PARTIAL);
             };
             part = more.ranged("memberOf");
@@ -158,24 +160,20 @@ impl<'a> GroupReader<'a> {
     }
 
     async fn read_group(&self, lease: &mut Lease, dn: &str) -> Result<Option<Entry>, Fault> {
-        self.read_entry(lease, dn, vec![self.plan.group_name.clone(), "memberOf".to_owned()]).await
+        let attributes = vec![self.plan.group_name.clone(), "memberOf".to_owned()];
+        self.read_entry(lease, dn, self.plan.group_kind.clone(), attributes).await
     }
 
-    /// One entry by its name; `None` if it is gone, as a `memberOf` can outlive its group.
+    /// One entry by its name; `None` if `filter` does not match, or if it is gone: a `memberOf` can outlive its group.
     async fn read_entry(
         &self,
         lease: &mut Lease,
         dn: &str,
+        filter: LdapFilter,
         attributes: Vec<String>,
     ) -> Result<Option<Entry>, Fault> {
-        let search = Search {
-            base: dn,
-            scope: LdapSearchScope::Base,
-            filter: LdapFilter::Present("objectClass".to_owned()),
-            attributes,
-            limit: 1,
-            page_size: 0,
-        };
+        let search =
+            Search { base: dn, scope: LdapSearchScope::Base, filter, attributes, limit: 1, page_size: 0 };
         let found = lease.search(&search).await?;
         if found.result.code == LdapResultCode::NoSuchObject {
             return Ok(None);
