@@ -115,7 +115,7 @@ impl Client {
             Some((path, query)) => (path, Some(query)),
             None => (target, None),
         };
-        if path.starts_with('/') || !path.contains('/') {
+        if path.starts_with(['/', '.']) || !path.contains('/') || path.contains("://") {
             return Err(refuse("write region/service/path"));
         }
         if target.contains(|c: char| c.is_ascii_control() || c == ' ' || c == '#' || !c.is_ascii()) {
@@ -161,6 +161,7 @@ mod tests {
         }
         for bad in [
             "eu",
+            "http://evil.example/",
             "/eu/echo/",
             "eu/echo/../x",
             "eu/echo/a\\b",

@@ -22,12 +22,13 @@ const MAX_TEXT: usize = 16 * 1024;
 
 /// Where a request came from and what it is part of.
 #[derive(Clone, Copy, Default)]
-pub(crate) struct Origin {
+pub struct Origin {
     /// `http`, `ui`, `cli`, `bulk`, `retry`.
-    pub(crate) channel: &'static str,
-    pub(crate) retry_of: Option<AuditId>,
+    pub channel: &'static str,
+    /// The entry that this request repeats.
+    pub retry_of: Option<AuditId>,
     /// Fencing number of a bulk item; 0 otherwise.
-    pub(crate) fence: u64,
+    pub fence: u64,
 }
 
 /// Headers for the log: secrets masked, names of what was masked.

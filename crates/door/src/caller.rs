@@ -119,7 +119,9 @@ impl Caller {
     }
 
     fn is_live(&self, now_ms: u64) -> bool {
-        now_ms < self.proof_ends_ms && self.actor.is_live(now_ms) && (!self.is_delegated() || self.subject.is_live(now_ms))
+        now_ms < self.proof_ends_ms
+            && self.actor.is_live(now_ms)
+            && (!self.is_delegated() || self.subject.is_live(now_ms))
     }
 
     fn is_revoked(&self, revocations: &Revocations) -> bool {
@@ -315,10 +317,12 @@ pub(crate) async fn verify(
         }
     };
     let Some((name, token)) = &credentials.delegation else { return Ok(Caller::direct(actor, ends_ms)) };
-    delegated(authenticate, policies, (actor, ends_ms), name, token, client_ip).await.map_err(|mut refusal| {
-        refusal.claimed = Some(name.chars().take(256).collect());
-        refusal
-    })
+    delegated(authenticate, policies, (actor, ends_ms), name, token, client_ip).await.map_err(
+        |mut refusal| {
+            refusal.claimed = Some(name.chars().take(256).collect());
+            refusal
+        },
+    )
 }
 
 async fn delegated(

@@ -10,10 +10,10 @@ use crate::forward::{Upgrade, forward};
 use crate::headers::{self, Client};
 use crate::journal::{Draft, JournalHandle, Outbox};
 use crate::outcome;
-use crate::permit::{Denial, Facts, Judge};
+use crate::permit::{Denial, Facts, Judge, Permit};
 use crate::problem::Problem;
-use crate::receipt::{Intent, NotCommitted, commit};
-use crate::refusals::{RefusalGate, Surplus};
+use crate::receipt::{Intent, NotCommitted, Receipt, commit};
+use crate::refusals::{self, RefusalGate};
 use crate::streams::Streams;
 use ahash::AHashMap;
 use doorman_auth::{IdentityTokens, Revocations};
@@ -244,6 +244,33 @@ impl Door {
         Rc::new(Self { thread })
     }
 
+    /// Judges: the first step of sending. What is denied is the caller's to write down.
+    ///
+    /// # Errors
+    /// [`Denial`].
+    pub fn authorize(
+        &self,
+        caller: Rc<Caller>,
+        target: Target,
+        method: Method,
+        facts: Facts,
+    ) -> Result<Permit, Denial> {
+        self.thread.judge.authorize(&self.thread.policies(), caller, target, method, facts)
+    }
+
+    /// Writes the attempt down: the second step. Ends when it is durable.
+    ///
+    /// # Errors
+    /// [`NotCommitted`].
+    pub async fn commit(&self, intent: Intent) -> Result<Receipt, NotCommitted> {
+        commit(&self.thread, intent).await
+    }
+
+    /// Sends: the last step, which nothing but a receipt opens.
+    pub async fn forward(&self, receipt: Receipt) -> Response<AnswerBody> {
+        forward(&self.thread, receipt, None).await
+    }
+
     /// Whether a request is the door's.
     pub fn owns(path: &str) -> bool {
         path.starts_with(target::PREFIX)
@@ -326,7 +353,12 @@ impl Door {
         }
         match commit(thread, Intent { permit, headers, body, origin }).await {
             Ok(receipt) => forward(thread, receipt, upgrade).await,
-            Err(NotCommitted::Failed(problem)) => problem.into_response(),
+            Err(NotCommitted::Failed(problem, _)) if problem.code == Code::AuditUnavailable => {
+                problem.into_response()
+            }
+            Err(NotCommitted::Failed(problem, target)) => {
+                self.deny_request(&arrival, &caller, &target, problem, &[]).await
+            }
             Err(NotCommitted::Denied(denial)) => self.deny(&arrival, &caller, denial).await,
         }
     }
@@ -495,7 +527,7 @@ impl Door {
         let shared = &self.thread.shared;
         let (admitted, surplus) = shared.refusals.admit(arrival.client_ip, arrival.arrived_ms);
         for surplus in surplus {
-            shared.journal.write_later(surplus_record(&surplus, arrival.arrived_ms));
+            shared.journal.write_later(refusals::record(&surplus, arrival.arrived_ms));
         }
         if !admitted {
             return problem.into_response();
@@ -514,15 +546,6 @@ impl Door {
             Err(failure) => Problem::from(failure).into_response(),
         }
     }
-}
-
-/// The entry for refusals that were counted.
-pub fn surplus_record(surplus: &Surplus, now_ms: u64) -> Draft {
-    let mut record = Record::new(Kind::Refused, AuditId::default(), now_ms);
-    record.count = Some(surplus.count);
-    record.client_ip = surplus.address.map(|address| address.to_string().into());
-    record.decision = Some("deny".into());
-    Draft::new(record)
 }
 
 fn abandon_now(attempt: AuditId) -> Draft {

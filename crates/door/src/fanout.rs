@@ -127,7 +127,7 @@ async fn send_to_one(thread: Rc<DoorThread>, intent: Intent, instance: String) -
     let started = Instant::now();
     let response = match commit(&thread, intent).await {
         Ok(receipt) => forward(&thread, receipt, None).await,
-        Err(NotCommitted::Failed(problem)) => problem.into_response(),
+        Err(NotCommitted::Failed(problem, _)) => problem.into_response(),
         Err(NotCommitted::Denied(denial)) => denial.problem.into_response(),
     };
     let (parts, body) = response.into_parts();

@@ -24,10 +24,12 @@ mod receipt;
 mod streams;
 mod tunnel;
 
+pub use attempt::Origin;
 pub use body::AnswerBody;
 pub use caller::{Authenticate, Caller};
 pub use config::DoorConfig;
 pub use door::{Door, DoorShared};
-pub use permit::Permit;
+pub use doorman_egress::{Peer, PeerError};
+pub use permit::{Denial, Facts, Permit};
 pub use problem::Problem;
-pub use receipt::Receipt;
+pub use receipt::{Intent, NotCommitted, Receipt};

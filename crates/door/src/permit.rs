@@ -26,10 +26,13 @@ pub struct Permit {
 
 /// What policy looks at besides caller, target and method.
 #[derive(Clone)]
-pub(crate) struct Facts {
-    pub(crate) reason: Option<Box<str>>,
-    pub(crate) client_ip: IpAddr,
-    pub(crate) now_ms: u64,
+pub struct Facts {
+    /// The caller's reason.
+    pub reason: Option<Box<str>>,
+    /// The client's address.
+    pub client_ip: IpAddr,
+    /// When the request arrived.
+    pub now_ms: u64,
 }
 
 impl Permit {
@@ -39,6 +42,10 @@ impl Permit {
 
     pub(crate) fn target(&self) -> &Target {
         &self.target
+    }
+
+    pub(crate) fn into_target(self) -> Target {
+        self.target
     }
 
     pub(crate) fn method(&self) -> &http::Method {
@@ -64,11 +71,13 @@ impl Permit {
 }
 
 /// A denial, for the caller and for the log.
-pub(crate) struct Denial {
-    pub(crate) problem: Problem,
-    pub(crate) policies: Arc<[Arc<str>]>,
+pub struct Denial {
+    /// What the caller is told.
+    pub problem: Problem,
+    /// The policies that denied; none when nothing permits.
+    pub policies: Arc<[Arc<str>]>,
     /// Given back, so that the denied request can be written down.
-    pub(crate) target: Target,
+    pub target: Target,
 }
 
 /// Decides, and remembers what it decided.

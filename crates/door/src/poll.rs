@@ -36,7 +36,11 @@ pub fn start(catalog: Arc<Catalog>, token: ControlToken) -> std::io::Result<()> 
                 .regions
                 .iter()
                 .flat_map(|(name, region)| {
-                    region.proxies.iter().enumerate().map(|(index, proxy)| (name.clone(), index, proxy.peer.clone()))
+                    region
+                        .proxies
+                        .iter()
+                        .enumerate()
+                        .map(|(index, proxy)| (name.clone(), index, proxy.peer.clone()))
                 })
                 .collect();
             for (region, index, peer) in proxies {
@@ -63,8 +67,15 @@ async fn poll(catalog: Arc<Catalog>, token: ControlToken, region: String, index:
         };
         if told.as_ref() != Some(&status.is_ok()) {
             match &status {
-                Ok(status) => tracing::info!(region, proxy = peer.authority(), boot_id = status.boot_id, "a proxy answers"),
-                Err(error) => tracing::warn!(region, proxy = peer.authority(), error, "a proxy does not answer"),
+                Ok(status) => tracing::info!(
+                    region,
+                    proxy = peer.authority(),
+                    boot_id = status.boot_id,
+                    "a proxy answers"
+                ),
+                Err(error) => {
+                    tracing::warn!(region, proxy = peer.authority(), error, "a proxy does not answer")
+                }
             }
             told = Some(status.is_ok());
         }
@@ -83,7 +94,12 @@ async fn poll(catalog: Arc<Catalog>, token: ControlToken, region: String, index:
     }
 }
 
-async fn ask(pool: &Pool<OutBody>, token: &ControlToken, region: &str, peer: &Peer) -> Result<ProxyStatus, String> {
+async fn ask(
+    pool: &Pool<OutBody>,
+    token: &ControlToken,
+    region: &str,
+    peer: &Peer,
+) -> Result<ProxyStatus, String> {
     let token = token(region).ok_or("there is no control key")?;
     let mut request = Request::new(OutBody::empty());
     *request.uri_mut() = http::Uri::from_static(STATUS_PATH);
@@ -96,6 +112,7 @@ async fn ask(pool: &Pool<OutBody>, token: &ControlToken, region: &str, peer: &Pe
     if !response.status().is_success() {
         return Err(format!("it answered {}", response.status()));
     }
-    let body = Limited::new(response.into_body(), MAX_STATUS).collect().await.map_err(|error| error.to_string())?;
+    let body =
+        Limited::new(response.into_body(), MAX_STATUS).collect().await.map_err(|error| error.to_string())?;
     serde_json::from_slice(&body.to_bytes()).map_err(|error| error.to_string())
 }

@@ -7,10 +7,12 @@ use crate::door::DoorThread;
 use crate::journal::{CommitFailure, Committed, Draft, PassParts};
 use crate::permit::{Denial, Permit};
 use crate::problem::Problem;
+use bytes::Bytes;
 use doorman_core::code::Code;
 use doorman_core::id::AuditId;
 use doorman_core::pass::{BodyClaim, Pass};
 use doorman_core::record::{Kind, Record};
+use doorman_core::target::Target;
 use http::HeaderMap;
 
 /// How often a request is judged again because policy changed under it.
@@ -29,17 +31,24 @@ pub struct Receipt {
 }
 
 /// What is to be sent, permitted but not yet written down.
-pub(crate) struct Intent {
+pub struct Intent {
     pub(crate) permit: Permit,
     pub(crate) headers: HeaderMap,
     pub(crate) body: InBody,
     pub(crate) origin: Origin,
 }
 
-/// Why there is no receipt.
-pub(crate) enum NotCommitted {
-    /// Nothing was written; the problem tells why.
-    Failed(Problem),
+impl Intent {
+    /// A request with a body that is all there. `headers` are taken as they are: they must be end-to-end ones.
+    pub fn new(permit: Permit, headers: HeaderMap, body: Bytes, origin: Origin) -> Self {
+        Self { permit, headers, body: InBody::Whole(body, None), origin }
+    }
+}
+
+/// Why there is no receipt. Nothing was sent, and no attempt stands in the log.
+pub enum NotCommitted {
+    /// It could not be written, or there is nowhere to send it.
+    Failed(Problem, Box<Target>),
     /// A policy set that came into force meanwhile denies it.
     Denied(Denial),
 }
@@ -84,11 +93,10 @@ pub(crate) async fn commit(thread: &DoorThread, mut intent: Intent) -> Result<Re
     for _ in 0..MAX_JUDGEMENTS {
         let route = match thread.catalog().route(&region) {
             Some(route) => route,
-            None => thread
-                .catalog()
-                .route_soon(&region, grace)
-                .await
-                .ok_or_else(|| NotCommitted::Failed(region_unavailable(&region)))?,
+            None => match thread.catalog().route_soon(&region, grace).await {
+                Some(route) => route,
+                None => return Err(failed(region_unavailable(&region), intent.permit)),
+            },
         };
         let redaction = &thread.config().redaction;
         let record =
@@ -117,10 +125,14 @@ pub(crate) async fn commit(thread: &DoorThread, mut intent: Intent) -> Result<Re
                     Err(denial) => return Err(NotCommitted::Denied(denial)),
                 }
             }
-            Err(failure) => return Err(NotCommitted::Failed(failure.into())),
+            Err(failure) => return Err(failed(failure.into(), intent.permit)),
         }
     }
-    Err(NotCommitted::Failed(CommitFailure::PolicyChanged.into()))
+    Err(failed(CommitFailure::PolicyChanged.into(), intent.permit))
+}
+
+fn failed(problem: Problem, permit: Permit) -> NotCommitted {
+    NotCommitted::Failed(problem, Box::new(permit.into_target()))
 }
 
 /// A second pass for the same attempt: only after the proxy's own refusal, or when no byte was written.

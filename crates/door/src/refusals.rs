@@ -1,6 +1,9 @@
 //! A flood of refusals must neither fill nor stop the journal: beyond a measure they are counted, not kept.
 
+use crate::journal::Draft;
 use ahash::AHashMap;
+use doorman_core::id::AuditId;
+use doorman_core::record::{Kind, Record};
 use parking_lot::Mutex;
 use std::net::IpAddr;
 
@@ -41,6 +44,15 @@ pub struct Surplus {
     pub address: Option<IpAddr>,
     /// How many.
     pub count: u64,
+}
+
+/// The entry for refusals that were counted.
+pub fn record(surplus: &Surplus, now_ms: u64) -> Draft {
+    let mut record = Record::new(Kind::Refused, AuditId::default(), now_ms);
+    record.count = Some(surplus.count);
+    record.client_ip = surplus.address.map(|address| address.to_string().into());
+    record.decision = Some("deny".into());
+    Draft::new(record)
 }
 
 impl RefusalGate {

@@ -7,7 +7,7 @@ use std::path::PathBuf;
 
 /// One audited door to live systems.
 #[derive(Parser)]
-#[command(name = "doorman", version, about, after_help = AFTER_HELP, max_term_width = 100)]
+#[command(name = "doorman", version, about, after_help = AFTER_HELP)]
 pub struct Cli {
     #[command(subcommand)]
     pub command: Command,

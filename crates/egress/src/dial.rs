@@ -66,6 +66,17 @@ impl Peer {
         Ok(Self { host: host.into(), port, authority: authority.as_str().into(), tls })
     }
 
+    /// Expects this name in the peer's certificate instead of the address's host.
+    ///
+    /// # Errors
+    /// [`PeerError::Url`] when it is no name.
+    pub fn with_server_name(mut self, name: &str) -> Result<Self, PeerError> {
+        if let Some((_, expected)) = &mut self.tls {
+            *expected = ServerName::try_from(name.to_owned()).map_err(|_| PeerError::Url)?;
+        }
+        Ok(self)
+    }
+
     /// `host:port` as written: the `Host` that the peer sees.
     pub fn authority(&self) -> &str {
         &self.authority

@@ -17,5 +17,6 @@ mod server;
 mod trust;
 mod used;
 
-pub use config::{ProxySettings, ServiceSettings};
+pub use config::{HealthSettings, InstanceSettings, ProxySettings, ServiceSettings};
+pub use doorman_egress::{Peer, PeerError, Protocol};
 pub use server::{Proxy, ProxyError};

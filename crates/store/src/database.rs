@@ -44,6 +44,8 @@ pub(crate) enum Options {
 #[derive(Clone)]
 pub struct Database {
     pub(crate) pool: Pool,
+    /// Where the audit index lives: on SQLite in a file of its own, so that filling it never keeps the journal waiting.
+    pub(crate) index: Pool,
     pub(crate) options: Arc<Options>,
 }
 
@@ -52,20 +54,29 @@ impl Database {
     /// come before the first use.
     pub async fn connect(config: &DatabaseConfig) -> Result<Self, StoreError> {
         let options = Options::parse(&config.url)?;
-        let pool = match &options {
+        let (pool, index) = match &options {
             Options::Sqlite(options) => {
                 let pool = limits(config).connect_with(options.clone()).await?;
-                Pool::Sqlite(SqliteFile::new(pool))
+                let mut file = options.get_filename().as_os_str().to_owned();
+                file.push(".index");
+                // Derived: what a power cut takes is indexed again.
+                let derived = options.clone().filename(file).synchronous(SqliteSynchronous::Normal);
+                let index = limits(config).connect_with(derived).await?;
+                (Pool::Sqlite(SqliteFile::new(pool)), Pool::Sqlite(SqliteFile::new(index)))
             }
             Options::MySql(options) => {
                 let limits = limits::<sqlx::MySql>(config).after_connect(|connection, _| {
                     Box::pin(async { connection.execute(MYSQL_SESSION).await.map(drop) })
                 });
-                Pool::MySql(limits.connect_with(options.clone()).await?)
+                let pool = Pool::MySql(limits.connect_with(options.clone()).await?);
+                (pool.clone(), pool)
             }
-            Options::Postgres(options) => Pool::Postgres(limits(config).connect_with(options.clone()).await?),
+            Options::Postgres(options) => {
+                let pool = Pool::Postgres(limits(config).connect_with(options.clone()).await?);
+                (pool.clone(), pool)
+            }
         };
-        Ok(Self { pool, options: Arc::new(options) })
+        Ok(Self { pool, index, options: Arc::new(options) })
     }
 
     /// Which SQL the database speaks.
@@ -75,11 +86,15 @@ impl Database {
 
     /// Brings the schema up to date. Replicas that start together wait for each other.
     pub async fn migrate(&self) -> Result<(), StoreError> {
-        let migrator = migration::migrator(self.dialect(), &[Part::Main]);
-        match &self.pool {
-            Pool::Sqlite(file) => migrator.run(file.pool()).await?,
-            Pool::MySql(pool) => migrator.run(pool).await?,
-            Pool::Postgres(pool) => migrator.run(pool).await?,
+        let migrator = |parts: &[Part]| migration::migrator(self.dialect(), parts);
+        match (&self.pool, &self.index) {
+            (Pool::Sqlite(file), Pool::Sqlite(index)) => {
+                migrator(&[Part::Main]).run(file.pool()).await?;
+                migrator(&[Part::Index]).run(index.pool()).await?;
+            }
+            (Pool::MySql(pool), _) => migrator(&[Part::Main, Part::Index]).run(pool).await?,
+            (Pool::Postgres(pool), _) => migrator(&[Part::Main, Part::Index]).run(pool).await?,
+            (Pool::Sqlite(_), _) => {}
         }
         Ok(())
     }
@@ -96,11 +111,8 @@ impl Database {
 
     /// Closes every pooled connection.
     pub async fn close(&self) {
-        match &self.pool {
-            Pool::Sqlite(file) => file.pool().close().await,
-            Pool::MySql(pool) => pool.close().await,
-            Pool::Postgres(pool) => pool.close().await,
-        }
+        self.pool.close().await;
+        self.index.close().await;
     }
 }
 

@@ -117,6 +117,14 @@ impl Dialect {
         }
     }
 
+    /// The function that tells where in its first argument the second begins, byte for byte, from 1; 0 for nowhere.
+    pub(crate) fn position(self) -> &'static str {
+        match self {
+            Self::Sqlite | Self::MySql => "INSTR",
+            Self::Postgres => "STRPOS",
+        }
+    }
+
     /// An `INSERT` that does nothing when the row is there: what stands before `INTO`, and at the end.
     pub(crate) fn insert_missing(self, into_and_values: &str) -> String {
         match self {

@@ -252,6 +252,14 @@ impl Pool {
         }))
     }
 
+    pub(crate) async fn close(&self) {
+        match self {
+            Self::Sqlite(file) => file.pool.close().await,
+            Self::MySql(pool) => pool.close().await,
+            Self::Postgres(pool) => pool.close().await,
+        }
+    }
+
     /// A transaction that writes. On SQLite it holds the write lock from its start.
     pub(crate) async fn begin(&self) -> Result<Tx, StoreError> {
         Ok(match self {

@@ -6,6 +6,7 @@
 //!
 //! The journal is the one hot path: see [`Journal`].
 
+mod audit;
 mod coordination;
 mod cursor;
 mod database;
@@ -13,6 +14,7 @@ mod dialect;
 mod driver;
 mod durability;
 mod error;
+mod index;
 mod journal;
 mod migration;
 mod revocation;
@@ -20,9 +22,13 @@ mod service_accounts;
 mod sessions;
 mod throttle;
 
+pub use audit::{
+    AuditFilter, AuditItem, AuditPage, BatchReader, StatusFilter, StoredBatch, StoredEntry, WriterRow,
+};
 pub use database::{Database, DatabaseConfig};
 pub use dialect::Dialect;
 pub use error::{CommitError, StoreError};
+pub use index::OpenAttempt;
 pub use journal::{Batch, Entry, Journal};
 pub use service_accounts::{SecretRow, ServiceAccountRow};
 pub use sessions::{SessionFilter, SessionKind, SessionRow};

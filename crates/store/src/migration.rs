@@ -14,11 +14,14 @@ use sqlx::migrate::{Migration, MigrationType, Migrator};
 pub(crate) enum Part {
     /// The journal and everything that must not be lost.
     Main,
+    /// The audit index, derived from the journal.
+    Index,
 }
 
 const MIGRATIONS: &[(i64, &str, Part, &str)] = &[
     (1, "journal", Part::Main, include_str!("../migrations/0001_journal.sql")),
     (2, "identity", Part::Main, include_str!("../migrations/0002_identity.sql")),
+    (3, "audit_index", Part::Index, include_str!("../migrations/0003_audit_index.sql")),
 ];
 
 /// The migrations of `parts` for `dialect`.

@@ -2,3 +2,17 @@
 
 #[cfg(test)]
 mod directory;
+#[cfg(test)]
+mod groups;
+#[cfg(test)]
+mod keys;
+#[cfg(test)]
+mod password;
+#[cfg(test)]
+mod rig;
+#[cfg(test)]
+mod service;
+#[cfg(test)]
+mod session;
+#[cfg(test)]
+mod token;

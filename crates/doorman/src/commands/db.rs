@@ -1,6 +1,6 @@
 //! `doorman db migrate` and `check`.
 
-use crate::config::{ApiConfig, Environment, Files, load};
+use crate::config::{Environment, Keeping};
 use crate::output::{OutputArgs, print_json, print_line};
 use clap::{Args, Subcommand};
 use doorman_core::secret::Secret;
@@ -29,7 +29,7 @@ Examples:
 
 A URL with a password is seen by others in the list of processes: set DOORMAN__DATABASE__URL instead, or use --config.")]
 pub struct DbArgs {
-    /// The file of `doorman api`
+    /// The file of `doorman api` or `doorman auth`
     #[arg(long, value_name = "FILE", conflicts_with = "database")]
     config: Option<PathBuf>,
     /// sqlite:PATH, mysql://…, mariadb://… or postgres://… [default: DOORMAN__DATABASE__URL, else the demo's]
@@ -52,9 +52,7 @@ impl DbArgs {
     async fn connect(&self, environment: &Environment) -> anyhow::Result<Database> {
         let url = match (&self.database, &self.config) {
             (Some(url), _) => Secret::new(url.clone()),
-            (None, Some(file)) => {
-                load::<ApiConfig>(file, environment, Files::Checked)?.database.read_url()?
-            }
+            (None, Some(file)) => Keeping::load(file, environment)?.database.read_url()?,
             (None, None) => {
                 Secret::new(environment.setting(&["database", "url"]).unwrap_or(DEMO_DATABASE).to_owned())
             }

@@ -1,6 +1,6 @@
 //! `doorman keys list`, `rotate`, `public`. They work on files, beside running processes.
 
-use crate::config::{ApiConfig, Environment, Files, load};
+use crate::config::{Environment, Keeping};
 use crate::failure::{Failure, exit};
 use crate::output::{OutputArgs, print_json, print_line, print_table, write_out};
 use anyhow::Context as _;
@@ -33,7 +33,7 @@ pub struct PlaceArgs {
     /// The demo's data directory
     #[arg(long, value_name = "DIR", conflicts_with = "config")]
     data: Option<PathBuf>,
-    /// The file of `doorman api`
+    /// The file of `doorman api` or `doorman auth`
     #[arg(long, value_name = "FILE")]
     config: Option<PathBuf>,
     #[command(flatten)]
@@ -110,7 +110,7 @@ pub fn run(command: KeysCommand, environment: &Environment) -> anyhow::Result<()
 impl PlaceArgs {
     fn directory(&self, environment: &Environment) -> anyhow::Result<PathBuf> {
         match (&self.data, &self.config) {
-            (_, Some(file)) => Ok(load::<ApiConfig>(file, environment, Files::Ignored)?.keys.dir),
+            (_, Some(file)) => Ok(Keeping::load(file, environment)?.keys.dir),
             (Some(data), None) => Ok(data.join("keys")),
             (None, None) => Ok(PathBuf::from("doorman-data/keys")),
         }

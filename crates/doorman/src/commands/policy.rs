@@ -202,7 +202,7 @@ fn show(explanation: &Explanation) -> anyhow::Result<()> {
         let verdict = match &candidate.verdict {
             Verdict::Applies => "applies".to_owned(),
             Verdict::OtherPrincipal => "is about others".to_owned(),
-            Verdict::ConditionUnmet => "its conditions do not hold".to_owned(),
+            Verdict::NotMet => "does not fit this request".to_owned(),
             Verdict::Failed(message) => format!("failed: {message}"),
         };
         let place = format!("{}:{}", candidate.file, candidate.line);

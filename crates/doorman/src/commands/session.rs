@@ -3,7 +3,7 @@
 use crate::connection::ConnectionArgs;
 use crate::credentials::{Credential, Credentials, default_path};
 use crate::failure::{Failure, exit};
-use crate::output::{OutputArgs, print_fields, print_json, print_line, print_table};
+use crate::output::{OutputArgs, print_fields, print_json, print_line, print_table, remark};
 use anyhow::Context as _;
 use clap::Args;
 use doorman_client::LoginRequest;
@@ -53,6 +53,9 @@ pub struct WhoamiArgs {
 /// Logs in and keeps the token.
 pub async fn login(args: LoginArgs) -> anyhow::Result<()> {
     let client = args.connection.anonymous()?;
+    if client.base().starts_with("http://") && !client.is_loopback() {
+        remark("Warning: http:// sends the password readable to anybody on the way; use https://.");
+    }
     let username = match args.username {
         Some(username) => username,
         None => ask_username()?,

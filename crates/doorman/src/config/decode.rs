@@ -42,7 +42,7 @@ impl<'de> de::Deserializer<'de> for Decoder<'_> {
             Value::Integer(number) => visitor.visit_i64(*number),
             Value::Float(number) => visitor.visit_f64(*number),
             Value::Boolean(value) => visitor.visit_bool(*value),
-            Value::Datetime(_) => Err(de::Error::invalid_type(de::Unexpected::Other("date"), &visitor)),
+            Value::Datetime => Err(de::Error::invalid_type(de::Unexpected::Other("date"), &visitor)),
             Value::Array(array) => {
                 let mut elements = SeqDeserializer::new(array.iter().map(Decoder));
                 let value = visitor.visit_seq(&mut elements)?;

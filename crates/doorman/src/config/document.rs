@@ -3,7 +3,7 @@
 //! The text of each variable is appended to the file's, so that one number says where any value came from.
 
 use super::environment::{Environment, Override};
-use super::parse::{parse_file, parse_value};
+use super::parse::{Malformed, parse_file, parse_value};
 use super::path::{Path, Step};
 use super::refusal::{Fault, Place};
 use super::tree::{Node, Value};
@@ -21,6 +21,8 @@ pub struct Document {
     text: String,
     origins: Vec<Origin>,
     root: Node,
+    /// Places of secrets, also of such that were overridden or taken out since: the text still shows them.
+    secrets: Vec<Range<usize>>,
 }
 
 impl Document {
@@ -29,11 +31,10 @@ impl Document {
     pub fn parse(name: &str, text: &str, environment: &Environment) -> (Self, Vec<Fault>) {
         let (root, malformed) = parse_file(text);
         let file = Origin { name: name.to_owned(), range: 0..text.len(), is_file: true };
-        let mut document = Self { text: text.to_owned(), origins: vec![file], root };
-        let mut faults: Vec<Fault> = malformed
-            .into_iter()
-            .map(|fault| Fault::new("", fault.message).at(document.place(fault.span)))
-            .collect();
+        let mut document =
+            Self { text: text.to_owned(), origins: vec![file], root, secrets: secret_lines(text) };
+        document.note_secrets();
+        let mut faults: Vec<Fault> = malformed.into_iter().map(|fault| document.malformed(fault)).collect();
         faults.extend(environment.overrides().filter_map(|setting| document.lay_over(&setting)));
         (document, faults)
     }
@@ -98,15 +99,25 @@ impl Document {
         };
         let range = origin.range.clone();
         let mut text = self.text.get(range.clone()).unwrap_or_default().to_owned();
-        for secret in self.secrets() {
+        for secret in &self.secrets {
             if range.start <= secret.start && secret.end <= range.end {
                 let local = secret.start - range.start..secret.end - range.start;
-                let stars = "*".repeat(local.len());
-                text.replace_range(local, &stars);
+                text.replace_range(local.clone(), &stars(text.get(local).unwrap_or_default()));
             }
         }
         let span = span.start - range.start..span.end - range.start;
         Place { name: origin.name.clone(), text, span, is_file: origin.is_file }
+    }
+
+    /// A fault against the grammar; the key is what stands before the `=` of its line.
+    fn malformed(&self, fault: Malformed) -> Fault {
+        let line_start =
+            self.text.get(..fault.span.start).and_then(|before| before.rfind('\n')).map_or(0, |at| at + 1);
+        let line = self.text.get(line_start..).and_then(|rest| rest.lines().next()).unwrap_or_default();
+        let key = line.split_once('=').map_or("", |(key, _)| key.trim());
+        let message = if key.is_empty() { fault.message } else { format!("{key}: {}", fault.message) };
+        let fault = Fault::new(key, message).at(self.place(fault.span));
+        fault.help("texts stand in quotes, a table is opened once; https://toml.io has the grammar")
     }
 
     fn origin(&self, span: &Range<usize>) -> Option<&Origin> {
@@ -125,7 +136,9 @@ impl Document {
             return Some(fault.at(self.place(range)).help("write DOORMAN__SECTION__KEY"));
         }
         let node = parse_value(setting.value, start);
-        let above = self.root.insert(&setting.keys, node).err()?;
+        let inserted = self.root.insert(&setting.keys, node);
+        self.note_secrets();
+        let above = inserted.err()?;
         let help =
             format!("set `{above}` as a whole: DOORMAN__{}=…", above.to_uppercase().replace('.', "__"));
         Some(
@@ -135,23 +148,45 @@ impl Document {
         )
     }
 
-    /// Values of keys that are named like secrets, and passwords within URLs.
-    fn secrets(&self) -> Vec<Range<usize>> {
-        let mut found = Vec::new();
+    /// Finds values of keys that are named like secrets, and passwords within URLs.
+    fn note_secrets(&mut self) {
         for (path, _, span) in self.root.texts() {
-            let Some(Step::Key(key)) = path.steps().iter().rev().find(|step| matches!(step, Step::Key(_)))
-            else {
-                continue;
-            };
-            let is_secret = ["password", "passwd", "secret", "token"].iter().any(|word| key.contains(word));
-            if is_secret && !key.ends_with("_file") {
-                found.push(span);
+            let key = path.steps().iter().rev().find_map(|step| match step {
+                Step::Key(key) => Some(key),
+                Step::Index(_) => None,
+            });
+            if key.is_some_and(|key| is_secret_name(key)) {
+                self.secrets.push(span);
             } else if let Some(inner) = self.text.get(span.clone()).and_then(password_in_url) {
-                found.push(span.start + inner.start..span.start + inner.end);
+                self.secrets.push(span.start + inner.start..span.start + inner.end);
             }
         }
-        found
     }
+}
+
+/// As many stars as `text` has bytes. Line breaks stay, so that what follows keeps its place.
+fn stars(text: &str) -> String {
+    text.bytes().map(|byte| if byte == b'\n' { '\n' } else { '*' }).collect()
+}
+
+fn is_secret_name(key: &str) -> bool {
+    ["password", "passwd", "secret", "token"].iter().any(|word| key.ends_with(word))
+}
+
+/// Where lines that look like `password = …` have their value, whether or not TOML can read them.
+fn secret_lines(text: &str) -> Vec<Range<usize>> {
+    let mut found = Vec::new();
+    let mut start = 0;
+    for line in text.split_inclusive('\n') {
+        if let Some((key, value)) = line.split_once('=')
+            && is_secret_name(key.trim().trim_matches(['"', '\'']))
+        {
+            let value_start = start + key.len() + 1 + (value.len() - value.trim_start().len());
+            found.push(value_start..value_start + value.trim().len());
+        }
+        start += line.len();
+    }
+    found
 }
 
 /// Where in `scheme://user:password@host` the password stands.

@@ -141,9 +141,13 @@ fn last_key(path: &Path) -> &str {
     }
 }
 
-/// The known word that was probably meant.
+/// The known word that was probably meant: one with a letter or two wrong, or with the same beginning.
 fn nearest<'a>(given: &str, known: &[&'a str]) -> Option<&'a str> {
-    let scored = known.iter().map(|word| (strsim::jaro_winkler(&given.to_lowercase(), word), *word));
-    let (score, word) = scored.max_by(|a, b| a.0.total_cmp(&b.0))?;
-    (score > 0.7).then_some(word)
+    let given = given.to_lowercase();
+    let scored = known.iter().filter_map(|word| {
+        let typing = strsim::normalized_damerau_levenshtein(&given, word);
+        let beginning = strsim::jaro_winkler(&given, word);
+        (typing >= 0.6 || beginning >= 0.8).then_some((typing + beginning, *word))
+    });
+    scored.max_by(|a, b| a.0.total_cmp(&b.0)).map(|(_, word)| word)
 }

@@ -56,7 +56,7 @@ fn convert(value: &Spanned<DeValue<'_>>, start: usize, faults: &mut Vec<Malforme
     let value = match value.get_ref() {
         DeValue::String(text) => Value::Text(text.to_string()),
         DeValue::Boolean(value) => Value::Boolean(*value),
-        DeValue::Datetime(value) => Value::Datetime(value.to_string()),
+        DeValue::Datetime(_) => Value::Datetime,
         DeValue::Array(array) => {
             Value::Array(array.iter().map(|value| convert(value, start, faults)).collect())
         }

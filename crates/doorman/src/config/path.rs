@@ -1,4 +1,4 @@
-//! Where in a configuration something stands: `regions[0].proxies[1].url`.
+//! Where in a configuration something stands; shown as `regions.proxies.url`.
 
 use std::fmt;
 
@@ -80,7 +80,8 @@ impl fmt::Display for Path {
             match step {
                 Step::Key(key) if position == 0 => f.write_str(key)?,
                 Step::Key(key) => write!(f, ".{key}")?,
-                Step::Index(index) => write!(f, "[{index}]")?,
+                // The line that is shown with it says which.
+                Step::Index(_) => {}
             }
         }
         Ok(())

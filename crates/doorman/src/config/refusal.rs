@@ -61,16 +61,6 @@ impl Fault {
         self
     }
 
-    /// The setting meant.
-    pub fn key(&self) -> &str {
-        &self.key
-    }
-
-    /// What is wrong.
-    pub fn message(&self) -> &str {
-        &self.message
-    }
-
     fn order(&self) -> (bool, String, usize) {
         match &self.place {
             Some(place) => (!place.is_file, place.name.clone(), place.span.start),
@@ -106,7 +96,7 @@ pub struct FaultRow<'a> {
 fn position(text: &str, offset: usize) -> (usize, usize) {
     let before = text.get(..offset).unwrap_or(text);
     let line_start = before.rfind('\n').map_or(0, |at| at + 1);
-    (before.matches('\n').count() + 1, before.len() - line_start + 1)
+    (before.matches('\n').count() + 1, before.get(line_start..).unwrap_or_default().chars().count() + 1)
 }
 
 impl fmt::Display for Fault {
@@ -158,7 +148,7 @@ impl fmt::Display for Refusal {
         let handler = GraphicalReportHandler::new_themed(GraphicalTheme::unicode_nocolor())
             .with_links(false)
             .with_width(100)
-            .with_context_lines(0);
+            .with_context_lines(1);
         for fault in &self.faults {
             handler.render_report(f, fault)?;
             writeln!(f)?;

@@ -32,8 +32,8 @@ pub enum Value {
     Integer(i64),
     Float(f64),
     Boolean(bool),
-    /// Nothing in a configuration is a date; kept as text to be refused in its place.
-    Datetime(String),
+    /// Nothing in a configuration is a date; kept to be refused in its place.
+    Datetime,
     Array(Vec<Node>),
     Table(Table),
 }
@@ -120,7 +120,7 @@ impl Node {
             Value::Table(table) => {
                 table.iter().for_each(|(key, entry)| entry.node.collect_texts(&path.key(key), found));
             }
-            Value::Integer(_) | Value::Float(_) | Value::Boolean(_) | Value::Datetime(_) => {}
+            Value::Integer(_) | Value::Float(_) | Value::Boolean(_) | Value::Datetime => {}
         }
     }
 }

@@ -1,11 +1,252 @@
 //! `doorman api`: wires the role's parts together and runs it.
 
-use crate::config::ApiConfig;
+use super::front::Front;
+use super::{process, upkeep};
+use crate::config::{ApiConfig, AuthConfig, AuthSource, RegionConfig};
+use anyhow::{Context as _, bail};
+use async_trait::async_trait;
+use doorman_api::ApiState;
+use doorman_auth::directory::LdapDirectory;
+use doorman_auth::{AuthError, Authenticator, Clock, IdentityTokens, KeyRing, Revocations, Session};
+use doorman_core::keys::KeyUse;
+use doorman_core::secret::Secret;
+use doorman_core::token;
+use doorman_door::catalog::Catalog;
+use doorman_door::journal::{JournalConfig, Surroundings, Writer};
+use doorman_door::poll;
+use doorman_door::redact::Redaction;
+use doorman_door::refusals::RefusalGate;
+use doorman_door::{Authenticate, Door, DoorConfig, DoorShared, Peer};
+use doorman_net::{Listener, Server};
+use doorman_policy::PolicyStore;
+use doorman_store::{Database, DatabaseConfig};
+use std::collections::BTreeMap;
+use std::net::{IpAddr, SocketAddr};
+use std::path::Path;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::runtime::Handle;
+
+/// After a stop was asked for, `/readyz` says so for this long before connections are closed.
+const ANNOUNCE: Duration = Duration::from_secs(2);
+/// The issuer of control tokens, as proxies expect it.
+const CONTROL_ISSUER: &str = doorman_proxy::control::CONTROL_ISSUER;
 
 /// Runs until a signal asks it to stop.
 ///
 /// # Errors
 /// When it cannot start.
-pub fn run(_config: ApiConfig) -> anyhow::Result<()> {
-    anyhow::bail!("`doorman api` is not wired yet")
+pub fn run(config: ApiConfig) -> anyhow::Result<()> {
+    process::start_log(&config.log);
+    let runtime = process::control_runtime()?;
+    let drain = config.server.drain;
+    let api = runtime.block_on(start(config))?;
+    tracing::info!(address = %api.address(), "api listens");
+    runtime.block_on(process::stop_asked())?;
+    api.close(drain);
+    Ok(())
+}
+
+/// A running `api`.
+pub struct Api {
+    server: Server,
+    writer: Writer,
+    state: Arc<ApiState>,
+    /// For `demo`, which adds what belongs to its world.
+    pub authenticator: Authenticator,
+}
+
+impl Api {
+    /// Where it listens.
+    pub fn address(&self) -> SocketAddr {
+        self.server.address()
+    }
+
+    /// Lets requests in flight end, writes the last outcomes and stops. Blocks.
+    pub fn close(self, drain: Duration) {
+        self.state.begin_drain();
+        std::thread::sleep(ANNOUNCE.min(drain));
+        self.server.close(drain);
+        self.writer.close();
+    }
+}
+
+/// Checks credentials with the authenticator of this process.
+struct Embedded(Authenticator);
+
+#[async_trait]
+impl Authenticate for Embedded {
+    async fn bearer(&self, token: &str, _client_ip: IpAddr) -> Result<(Arc<Session>, u64), AuthError> {
+        let verified = self.0.verify_bearer(token).await?;
+        Ok((verified.session, verified.token_expires_ms))
+    }
+
+    async fn basic(
+        &self,
+        name: &str,
+        password: &Secret,
+        client_ip: IpAddr,
+    ) -> Result<Arc<Session>, AuthError> {
+        self.0.verify_basic(name, password, client_ip).await
+    }
+}
+
+/// Starts `api` on the present runtime.
+///
+/// # Errors
+/// When any of its parts cannot be had.
+pub async fn start(config: ApiConfig) -> anyhow::Result<Api> {
+    let AuthSource::Embedded(auth) = config.auth else {
+        bail!("[auth] url: a separate auth process is not built yet; remove it and add [directory]");
+    };
+    let database = open_database(&config.database).await?;
+    std::fs::create_dir_all(&config.keys.dir)
+        .with_context(|| format!("cannot make {}", config.keys.dir.display()))?;
+    let clock = Clock::open(&config.keys.dir.join("clock"))?;
+    let keys = KeyRing::open_or_create(&config.keys.dir, &KeyUse::ALL, clock.clone())?;
+    let issuer = auth.settings.issuer.clone();
+    let authenticator = authenticator(*auth, &keys, &clock, &database).await?;
+    let policies = Arc::new(PolicyStore::open(&config.policy.dir)?);
+    let catalog = Arc::new(Catalog::new(regions(&config.regions)?));
+    start_polling(&catalog, &keys, &clock)?;
+    let writer =
+        start_journal(&config.journal, &database, &keys, &clock, &authenticator, &policies, &catalog).await?;
+    let (now, signer) = (clock.clone(), keys.clone());
+    let shared = Arc::new(DoorShared {
+        config: DoorConfig {
+            body_limit: config.journal.body_limit,
+            redaction: Redaction::with(
+                &config.redact.headers,
+                &config.redact.query_keys,
+                &config.redact.json_fields,
+            ),
+            ..DoorConfig::default()
+        },
+        now_ms: Box::new(move || now.now_ms()),
+        authenticate: Arc::new(Embedded(authenticator.clone())),
+        revocations: authenticator.revocations().clone(),
+        policies,
+        catalog,
+        journal: writer.handle(),
+        identities: Arc::new(IdentityTokens::new(issuer)),
+        identity_key: Box::new(move |now_ms| signer.signing_key(KeyUse::Identity, now_ms, |_| true)),
+        refusals: RefusalGate::default(),
+        control: Handle::current(),
+    });
+    tokio::spawn(upkeep::tend_sessions(authenticator.clone()));
+    tokio::spawn(upkeep::watch_policies(shared.clone()));
+    tokio::spawn(upkeep::tell_refusals(shared.clone()));
+    let state =
+        Arc::new(ApiState::new(authenticator.clone(), database, shared.clone(), config.server.public_url));
+    let router = doorman_api::router(state.clone());
+    let listener = Listener::bind(
+        config.server.listen,
+        process::listener_tls(config.server.tls.as_ref())?,
+        config.server.limits,
+    )?;
+    let threads = config.server.threads.map_or_else(cores, Into::into);
+    let control = Handle::current();
+    let server = Server::start(listener, threads, "api", move |_| {
+        Rc::new(Front { door: Door::open(shared.clone()), router: router.clone(), control: control.clone() })
+    })?;
+    Ok(Api { server, writer, state, authenticator })
+}
+
+fn cores() -> usize {
+    std::thread::available_parallelism().map_or(1, usize::from)
+}
+
+async fn open_database(config: &crate::config::DatabaseConfig) -> anyhow::Result<Database> {
+    let url = config.read_url()?;
+    let mut settings = DatabaseConfig::new(url.expose());
+    settings.max_connections = config.max_connections.get();
+    let database = Database::connect(&settings).await.context("the database cannot be reached")?;
+    database.check_durability().await?;
+    database.migrate().await?;
+    Ok(database)
+}
+
+async fn authenticator(
+    config: AuthConfig,
+    keys: &KeyRing,
+    clock: &Clock,
+    database: &Database,
+) -> anyhow::Result<Authenticator> {
+    let directory = Arc::new(LdapDirectory::new(config.directory)?);
+    let revocations = Arc::new(Revocations::open(database).await?);
+    Ok(Authenticator::new(
+        config.settings,
+        keys.clone(),
+        clock.clone(),
+        directory,
+        database.clone(),
+        revocations,
+    ))
+}
+
+fn regions(configured: &[RegionConfig]) -> anyhow::Result<BTreeMap<String, Vec<Arc<Peer>>>> {
+    let mut regions = BTreeMap::new();
+    for region in configured {
+        let mut peers = Vec::new();
+        for link in &region.proxies {
+            let path = |file: &Option<std::path::PathBuf>| file.as_deref().map(Path::to_owned);
+            let (ca, cert, key) =
+                (path(&link.ca_file), path(&link.client_cert_file), path(&link.client_key_file));
+            let tls = process::link_tls(ca.as_deref(), cert.as_deref(), key.as_deref())?;
+            let url = link.url.origin().ascii_serialization();
+            peers.push(Arc::new(
+                Peer::parse(&url, tls).with_context(|| format!("proxy {url} of {}", region.name))?,
+            ));
+        }
+        regions.insert(region.name.clone(), peers);
+    }
+    Ok(regions)
+}
+
+fn start_polling(catalog: &Arc<Catalog>, keys: &KeyRing, clock: &Clock) -> anyhow::Result<()> {
+    let (keys, clock) = (keys.clone(), clock.clone());
+    let sign = move |region: &str| {
+        let now_ms = clock.now_ms();
+        let key = keys.signing_key(KeyUse::Control, now_ms, |_| true)?;
+        let mut jti = [0; 16];
+        aws_lc_rs::rand::fill(&mut jti).ok()?;
+        Some(token::sign_control(
+            &key,
+            CONTROL_ISSUER,
+            &doorman_proxy::control::audience(region),
+            jti,
+            now_ms,
+        ))
+    };
+    Ok(poll::start(catalog.clone(), Arc::new(sign))?)
+}
+
+async fn start_journal(
+    config: &crate::config::JournalConfig,
+    database: &Database,
+    keys: &KeyRing,
+    clock: &Clock,
+    authenticator: &Authenticator,
+    policies: &Arc<PolicyStore>,
+    catalog: &Arc<Catalog>,
+) -> anyhow::Result<Writer> {
+    let journal = JournalConfig {
+        statements: config.statements.clone(),
+        gather: config.gather,
+        max_batch: config.max_batch.get(),
+        ..JournalConfig::default()
+    };
+    let (now, signer_clock, signer) = (clock.clone(), clock.clone(), keys.clone());
+    let (known, policies) = (catalog.clone(), policies.clone());
+    let around = Surroundings {
+        now_ms: Box::new(move || now.now_ms()),
+        // A key is used once every proxy that answers has it.
+        signing_key: Box::new(move || {
+            signer.signing_key(KeyUse::Statement, signer_clock.now_ms(), |id| known.all_trust(id))
+        }),
+        revocations: authenticator.revocations().clone(),
+        policy_version: Box::new(move || policies.version()),
+    };
+    Ok(Writer::start(database.clone(), journal, around).await?)
 }

@@ -4,3 +4,8 @@ pub mod api;
 pub mod auth;
 pub mod demo;
 pub mod proxy;
+
+mod demo_files;
+mod front;
+mod process;
+mod upkeep;

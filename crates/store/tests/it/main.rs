@@ -2,6 +2,8 @@
 
 // Named test modules, so that lints know their plain functions for test code too.
 #[cfg(test)]
+mod audit;
+#[cfg(test)]
 mod durability;
 #[cfg(test)]
 mod identity;

@@ -116,16 +116,40 @@ impl Writer {
         self.write_records(journal, &records).await
     }
 
+    /// Registers and returns the journal to write to.
+    pub async fn open(&self, database: &Database) -> Journal {
+        let mut journal = database.open_journal().await.unwrap();
+        journal.register_writer(self.id, NOW, 60_000).await.unwrap();
+        journal
+    }
+
+    /// Opens the journal, and registers if `is_new`.
+    pub async fn open_again(&self, database: &Database, is_new: bool) -> Journal {
+        if is_new { self.open(database).await } else { database.open_journal().await.unwrap() }
+    }
+
+    pub fn next_id(&mut self, now_ms: u64) -> AuditId {
+        self.ids.next_id(now_ms)
+    }
+
     pub async fn write_records(
         &mut self,
         journal: &mut Journal,
         records: &[String],
     ) -> Result<(), CommitError> {
-        let ids: Vec<AuditId> = records.iter().map(|_| self.ids.next_id(NOW)).collect();
-        let entries: Vec<Entry<'_>> = ids
+        let records: Vec<_> =
+            records.iter().map(|record| (self.ids.next_id(NOW), record.clone().into_bytes())).collect();
+        self.write_entries(journal, &records).await
+    }
+
+    pub async fn write_entries(
+        &mut self,
+        journal: &mut Journal,
+        records: &[(AuditId, Vec<u8>)],
+    ) -> Result<(), CommitError> {
+        let entries: Vec<Entry<'_>> = records
             .iter()
-            .zip(records)
-            .map(|(id, record)| Entry { id: *id, claims: b"\0claims'\\\xff", record: record.as_bytes() })
+            .map(|(id, record)| Entry { id: *id, claims: b"\0claims'\\\xff", record })
             .collect();
         let body = format!("statement {} of {}", self.next, self.id);
         let signatures: Vec<_> =
@@ -142,7 +166,7 @@ impl Writer {
         journal.commit(&batch).await?;
         self.next += 1;
         self.index += records.len() as u64;
-        self.written.extend(ids);
+        self.written.extend(records.iter().map(|(id, _)| *id));
         Ok(())
     }
 }

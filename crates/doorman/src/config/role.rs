@@ -1,6 +1,10 @@
-//! The commented example files, within the binary.
+//! The server roles: which file is whose, and the commented example files within the binary.
 
-use super::{ApiConfig, AuthRoleConfig, Environment, Files, ProxyConfig, Refusal, load, parse};
+#[cfg(test)]
+use super::parse;
+use super::{
+    ApiConfig, AuthRoleConfig, DatabaseConfig, Environment, Files, KeysConfig, ProxyConfig, Refusal, load,
+};
 use std::path::Path;
 
 /// A server role, each with its own file.
@@ -45,10 +49,7 @@ impl Role {
         }
     }
 
-    /// As [`Role::check`], for text.
-    ///
-    /// # Errors
-    /// [`Refusal`] with all that is wrong.
+    #[cfg(test)]
     pub fn check_text(self, name: &str, text: &str, environment: &Environment) -> Result<(), Refusal> {
         match self {
             Self::Api => parse::<ApiConfig>(name, text, environment, Files::Ignored).map(drop),
@@ -69,5 +70,29 @@ impl Role {
         } else {
             Self::Api
         }
+    }
+}
+
+/// What `api` and `auth` keep, for commands that work beside them.
+pub struct Keeping {
+    /// Their database.
+    pub database: DatabaseConfig,
+    /// Their private keys.
+    pub keys: KeysConfig,
+}
+
+impl Keeping {
+    /// Reads the file of an `api` or an `auth`, whichever it is.
+    ///
+    /// # Errors
+    /// [`Refusal`] with all that is wrong; a proxy's file is one of neither.
+    pub fn load(path: &Path, environment: &Environment) -> Result<Self, Refusal> {
+        let text = std::fs::read_to_string(path).unwrap_or_default();
+        if Role::of_text(&text) == Role::Auth {
+            let config = load::<AuthRoleConfig>(path, environment, Files::Ignored)?;
+            return Ok(Self { database: config.database, keys: config.keys });
+        }
+        let config = load::<ApiConfig>(path, environment, Files::Ignored)?;
+        Ok(Self { database: config.database, keys: config.keys })
     }
 }

@@ -1,0 +1,241 @@
+//! What stands before every handler: it verifies the credential and enforces the route's class.
+
+use crate::access::{Access, By, Who};
+use crate::arrival::Arrival;
+use crate::error::{ApiError, ApiResult};
+use crate::origin::{check_cookie_call, check_not_foreign};
+use crate::state::ApiState;
+use axum::extract::{FromRequestParts, Request, State};
+use axum::middleware::Next;
+use axum::response::{IntoResponse, Response};
+use doorman_core::code::Code;
+use doorman_core::principal::Principal;
+use doorman_core::record::Kind;
+use doorman_door::caller::{Credentials, Refusal, verify};
+use doorman_door::{Caller, Problem};
+use doorman_policy::{Decision, Resource};
+use doorman_store::SessionKind;
+use http::request::Parts;
+use http::{HeaderMap, HeaderName, HeaderValue, header};
+use std::ops::Deref;
+use std::sync::Arc;
+use std::time::Instant;
+
+const TOKEN: HeaderName = HeaderName::from_static("doorman-token");
+const DELEGATION: [HeaderName; 2] =
+    [HeaderName::from_static("doorman-on-behalf-of"), HeaderName::from_static("doorman-user-token")];
+
+/// The gate of one route.
+#[derive(Clone)]
+pub(crate) struct Gate {
+    pub state: Arc<ApiState>,
+    pub access: Access,
+    /// The route's path with its placeholders, for metrics.
+    pub route: Arc<str>,
+}
+
+/// Proof that the caller may be here. Handlers get it from the gate and cannot make it.
+#[derive(Clone)]
+pub(crate) struct Authorized(Arc<Grant>);
+
+/// What the gate found out.
+pub(crate) struct Grant {
+    pub arrival: Arrival,
+    pub caller: Caller,
+    pub by_cookie: bool,
+    /// The kind of entries about this call.
+    pub kind: Kind,
+    /// The policies behind the permit.
+    pub policies: Vec<Arc<str>>,
+    granted: Vec<(&'static str, Resource<'static>)>,
+}
+
+impl Deref for Authorized {
+    type Target = Grant;
+
+    fn deref(&self) -> &Grant {
+        &self.0
+    }
+}
+
+impl Authorized {
+    /// Whether policy permits this one of the route's actions.
+    pub fn may(&self, action: &'static str, resource: Resource<'static>) -> bool {
+        self.granted.contains(&(action, resource))
+    }
+
+    /// Whose rights decide.
+    pub fn subject(&self) -> &Principal {
+        self.caller.identity().subject()
+    }
+}
+
+/// Lets a request through to its handler, or answers it.
+pub(crate) async fn guard(State(gate): State<Gate>, request: Request, next: Next) -> Response {
+    let started = Instant::now();
+    let method = request.method().as_str().to_owned();
+    let (mut parts, body) = request.into_parts();
+    let response = match gate.admit(&mut parts).await {
+        Ok(()) => next.run(Request::from_parts(parts, body)).await,
+        Err(error) => error.into_response(),
+    };
+    let labels = [
+        ("route", gate.route.to_string()),
+        ("method", method),
+        ("status", response.status().as_u16().to_string()),
+    ];
+    metrics::counter!("doorman_api_requests_total", &labels).increment(1);
+    metrics::histogram!("doorman_api_request_seconds", "route" => gate.route.to_string())
+        .record(started.elapsed().as_secs_f64());
+    response
+}
+
+impl Gate {
+    async fn admit(&self, parts: &mut Parts) -> ApiResult<()> {
+        let arrival = Arrival::of(parts, self.state.now_ms())?;
+        if self.access.who == Who::Public {
+            if let Err(problem) = check_not_foreign(&self.state.config, parts) {
+                return Err(self.refuse(&arrival, Refusal::new(problem, "foreign origin")).await);
+            }
+            parts.extensions.insert(arrival);
+            return Ok(());
+        }
+        let (caller, by_cookie) = match self.authenticate(parts, &arrival).await {
+            Ok(authenticated) => authenticated,
+            Err(refusal) => return Err(self.refuse(&arrival, refusal).await),
+        };
+        match self.judge(&caller, by_cookie) {
+            Ok((granted, policies)) => {
+                let kind = self.access.kind;
+                let grant = Grant { arrival, caller, by_cookie, kind, policies, granted };
+                parts.extensions.insert(Authorized(Arc::new(grant)));
+                Ok(())
+            }
+            Err(problem) => Err(self.state.deny(&arrival, self.access.kind, &caller, problem).await),
+        }
+    }
+
+    async fn refuse(&self, arrival: &Arrival, refusal: Refusal) -> ApiError {
+        self.state.refuse(arrival, self.access.kind, refusal).await
+    }
+
+    /// The verified caller, and whether the cookie was the credential.
+    async fn authenticate(&self, parts: &Parts, arrival: &Arrival) -> Result<(Caller, bool), Refusal> {
+        let state = &*self.state;
+        let has_header = [TOKEN, header::AUTHORIZATION].iter().any(|name| parts.headers.contains_key(name));
+        let cookie = state.config.cookie(&parts.headers).filter(|_| !has_header);
+        let credentials = match cookie {
+            Some(token) => {
+                check_cookie_call(&state.config, parts).map_err(|problem| {
+                    Refusal::new(problem, "the cookie from elsewhere than our own pages")
+                })?;
+                Credentials::from_headers(&with_token(&parts.headers, token), None, arrival.client_ip)?.0
+            }
+            None => Credentials::from_headers(&parts.headers, None, arrival.client_ip)?.0,
+        };
+        let policies = state.door.policies.current();
+        let caller = verify(&*state.door.authenticate, &policies, &credentials, arrival.client_ip).await?;
+        Ok((caller, cookie.is_some()))
+    }
+
+    /// Which of the route's actions are permitted, and by which policies.
+    #[expect(clippy::type_complexity, reason = "two lists, named at the only place that takes them")]
+    fn judge(
+        &self,
+        caller: &Caller,
+        by_cookie: bool,
+    ) -> Result<(Vec<(&'static str, Resource<'static>)>, Vec<Arc<str>>), Problem> {
+        self.check_credential(caller, by_cookie)?;
+        let Who::Permitted(actions) = self.access.who else { return Ok((Vec::new(), Vec::new())) };
+        let set = self.state.door.policies.current();
+        let (mut granted, mut permits, mut denials) = (Vec::new(), Vec::new(), Vec::new());
+        for (action, resource) in actions {
+            let decision = set.decide(caller.policy_subject(), action, *resource);
+            if decision.permit {
+                granted.push((*action, *resource));
+                permits.extend(decision.policies.iter().cloned());
+            } else {
+                denials.push((*action, decision));
+            }
+        }
+        if granted.is_empty() { Err(denied(caller, &denials)) } else { Ok((granted, permits)) }
+    }
+
+    fn check_credential(&self, caller: &Caller, by_cookie: bool) -> Result<(), Problem> {
+        let session = caller.actor_session();
+        let is_delegated = caller.is_delegated() || session.actor.is_some();
+        if self.access.by != By::Any && is_delegated {
+            return Err(Problem::new(Code::Forbidden, "This cannot be done on somebody's behalf.")
+                .hint("The user must do it with their own login."));
+        }
+        if self.access.by == By::Login && session.kind == SessionKind::Personal {
+            return Err(Problem::new(Code::Forbidden, "A personal token cannot manage credentials.")
+                .hint("Log in: `doorman login`, or POST /auth/v1/login."));
+        }
+        match self.access.who {
+            Who::Service if !matches!(session.principal, Principal::Service(_)) => {
+                Err(Problem::new(Code::Forbidden, "Only a service account may do this.")
+                    .hint("Call with a service account's name and secret (Basic), or its token."))
+            }
+            Who::Cookie if !by_cookie => Err(Problem::new(
+                Code::Forbidden,
+                "Only Doorman's own pages, with their cookie, may do this.",
+            )
+            .hint("Programs use the token that POST /auth/v1/login gave them.")),
+            _ => Ok(()),
+        }
+    }
+}
+
+/// Whatever tells about delegation, and the cookie's token as the credential.
+fn with_token(headers: &HeaderMap, token: &str) -> HeaderMap {
+    let mut picked = HeaderMap::new();
+    for name in &DELEGATION {
+        for value in headers.get_all(name) {
+            picked.append(name, value.clone());
+        }
+    }
+    if let Ok(value) = HeaderValue::try_from(token) {
+        picked.insert(TOKEN, value);
+    }
+    picked
+}
+
+/// Says which policies denied, or that none permits.
+fn denied(caller: &Caller, denials: &[(&str, Decision)]) -> Problem {
+    let mut names: Vec<String> = denials
+        .iter()
+        .flat_map(|(_, decision)| decision.policies.iter())
+        .map(|name| name.to_string())
+        .collect();
+    names.dedup();
+    let error = denials.iter().find_map(|(_, decision)| decision.error.as_deref());
+    let action = denials.first().map_or("", |(action, _)| action);
+    let detail = match (error, names.is_empty()) {
+        (Some(error), _) => format!("A policy could not be evaluated, so this is denied: {error}."),
+        (None, true) => format!("No policy permits {} the action {action} here.", caller.subject_text()),
+        (None, false) => format!("Denied by policy {}.", names.join(", ")),
+    };
+    let mut problem = Problem::new(Code::Forbidden, detail)
+        .hint("GET /auth/v1/me tells what you may do; ask whoever keeps the policies for more.");
+    problem.policies = names;
+    problem
+}
+
+impl<S: Send + Sync> FromRequestParts<S> for Authorized {
+    type Rejection = ApiError;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> ApiResult<Self> {
+        let granted = parts.extensions.get::<Self>().cloned();
+        granted.ok_or_else(|| ApiError::internal("a handler asks for a caller on a public route"))
+    }
+}
+
+impl<S: Send + Sync> FromRequestParts<S> for Arrival {
+    type Rejection = ApiError;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> ApiResult<Self> {
+        let arrival = parts.extensions.get::<Self>().cloned();
+        arrival.ok_or_else(|| ApiError::internal("a handler asks for the arrival on a route with a caller"))
+    }
+}

@@ -1,0 +1,98 @@
+//! The table of routes: each with who may call it, with which credentials, and the kind of entry it leaves.
+//!
+//! A call that changes something writes its entry before it does, and answers 503 when it cannot. Denials and refusals
+//! are entries always.
+
+use crate::access::Access;
+use crate::auth_routes::{login, me, service_accounts, sessions, tokens, verify};
+use crate::state::ApiState;
+use crate::{catalog, health, openapi};
+use doorman_core::record::Kind;
+use doorman_policy::{Resource, action};
+use std::sync::Arc;
+use utoipa_axum::router::UtoipaMethodRouter;
+use utoipa_axum::routes;
+
+/// One route with its class.
+pub(crate) struct Route {
+    pub access: Access,
+    pub routes: UtoipaMethodRouter<Arc<ApiState>>,
+}
+
+const OWN_TOKENS: &[(&str, Resource<'static>)] =
+    &[(action::TOKEN_ISSUE, Resource::Tokens), (action::SESSION_MANAGE, Resource::SessionsAll)];
+const SESSIONS: &[(&str, Resource<'static>)] =
+    &[(action::SESSION_MANAGE, Resource::SessionsOwn), (action::SESSION_MANAGE, Resource::SessionsAll)];
+const ISSUE: &[(&str, Resource<'static>)] = &[(action::TOKEN_ISSUE, Resource::Tokens)];
+const SERVICE_ACCOUNTS: &[(&str, Resource<'static>)] =
+    &[(action::SERVICE_ACCOUNT_MANAGE, Resource::ServiceAccounts)];
+
+fn route(access: Access, routes: UtoipaMethodRouter<Arc<ApiState>>) -> Route {
+    Route { access, routes }
+}
+
+/// All there is.
+pub(crate) fn all() -> Vec<Route> {
+    let accounts = Access::permitted(Kind::ServiceAccount, SERVICE_ACCOUNTS);
+    vec![
+        route(Access::public(Kind::Login), routes!(login::log_in)),
+        route(Access::caller(Kind::Token).by_self(), routes!(login::log_out)),
+        route(Access::cookie(Kind::Token), routes!(login::make_session_token)),
+        route(Access::caller(Kind::Request), routes!(me::show_me)),
+        route(Access::service(Kind::Token), routes!(verify::verify_user_token)),
+        route(Access::permitted(Kind::Token, OWN_TOKENS), routes!(tokens::list_tokens)),
+        route(Access::permitted(Kind::Token, ISSUE).by_login(), routes!(tokens::issue_token)),
+        route(Access::permitted(Kind::Token, OWN_TOKENS).by_login(), routes!(tokens::revoke_token)),
+        route(Access::permitted(Kind::Token, SESSIONS), routes!(sessions::list_sessions)),
+        route(Access::permitted(Kind::Token, SESSIONS).by_login(), routes!(sessions::end_sessions)),
+        route(Access::permitted(Kind::Token, SESSIONS).by_login(), routes!(sessions::end_session)),
+        route(accounts, routes!(service_accounts::list_service_accounts)),
+        route(accounts.by_login(), routes!(service_accounts::create_service_account)),
+        route(accounts, routes!(service_accounts::show_service_account)),
+        route(accounts.by_login(), routes!(service_accounts::update_service_account)),
+        route(accounts.by_login(), routes!(service_accounts::delete_service_account)),
+        route(accounts.by_login(), routes!(service_accounts::rotate_service_account)),
+        route(Access::caller(Kind::Request), routes!(catalog::list_regions)),
+        route(Access::caller(Kind::Request), routes!(catalog::list_services)),
+        route(Access::caller(Kind::Request), routes!(catalog::list_instances)),
+        route(Access::public(Kind::Request), routes!(health::show_jwks)),
+        route(Access::public(Kind::Request), routes!(health::show_health)),
+        route(Access::public(Kind::Request), routes!(health::show_readiness)),
+        route(Access::public(Kind::Request), routes!(health::show_metrics)),
+        route(Access::public(Kind::Request), routes!(openapi::show_openapi)),
+    ]
+}
+
+/// A route as tests and documentation see it.
+#[derive(Clone, Debug)]
+pub struct Listed {
+    /// `GET`
+    pub method: String,
+    /// With placeholders: `/auth/v1/tokens/{id}`.
+    pub path: String,
+    /// Its class.
+    pub access: Access,
+}
+
+/// Every method of every route.
+pub fn listed() -> Vec<Listed> {
+    let mut listed = Vec::new();
+    for Route { access, routes: (_, paths, _) } in all() {
+        for (path, item) in &paths.paths {
+            let methods = [
+                ("GET", &item.get),
+                ("POST", &item.post),
+                ("PUT", &item.put),
+                ("PATCH", &item.patch),
+                ("DELETE", &item.delete),
+            ];
+            let there = methods.iter().filter(|(_, operation)| operation.is_some());
+            listed.extend(there.map(|(method, _)| Listed {
+                method: (*method).to_owned(),
+                path: path.clone(),
+                access,
+            }));
+        }
+    }
+    listed
+}

@@ -1,0 +1,5 @@
+//! A receipt cannot be put together by hand.
+
+fn main() {
+    let _ = doorman_door::Receipt {};
+}

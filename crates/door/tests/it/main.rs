@@ -1,0 +1,4 @@
+//! What the send path promises, tested from outside the crate.
+
+#[cfg(test)]
+mod types;

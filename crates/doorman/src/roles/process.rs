@@ -1,0 +1,59 @@
+//! What every server process does at its beginning and its end.
+
+use crate::config::{LogConfig, LogFormat, TlsConfig};
+use anyhow::Context as _;
+use doorman_net::tls;
+use std::path::Path;
+use std::sync::Arc;
+use tokio::runtime::Runtime;
+use tokio::signal::unix::{SignalKind, signal};
+
+/// Sends the process's own log to standard error.
+pub fn start_log(config: &LogConfig) {
+    let level = tracing::Level::from(config.level);
+    let builder = tracing_subscriber::fmt().with_max_level(level).with_writer(std::io::stderr);
+    // A second call, as in tests, changes nothing.
+    let _ = match config.format {
+        LogFormat::Json => builder.json().flatten_event(true).try_init(),
+        LogFormat::Text => builder.try_init(),
+    };
+}
+
+/// The runtime of everything that is not the send path.
+pub fn control_runtime() -> anyhow::Result<Runtime> {
+    tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(2)
+        .thread_name("control")
+        .enable_all()
+        .build()
+        .context("cannot start the runtime")
+}
+
+/// Returns when the process is asked to stop.
+pub async fn stop_asked() -> anyhow::Result<()> {
+    let mut terminate = signal(SignalKind::terminate())?;
+    let mut interrupt = signal(SignalKind::interrupt())?;
+    tokio::select! {
+        _ = terminate.recv() => {}
+        _ = interrupt.recv() => {}
+    }
+    tracing::info!("stopping");
+    Ok(())
+}
+
+/// A listener's TLS settings.
+pub fn listener_tls(config: Option<&TlsConfig>) -> anyhow::Result<Option<Arc<rustls::ServerConfig>>> {
+    let Some(config) = config else { return Ok(None) };
+    let tls = tls::server_config(&config.cert_file, &config.key_file, config.client_ca_file.as_deref())?;
+    Ok(Some(tls))
+}
+
+/// TLS settings towards a peer, when it has any.
+pub fn link_tls(
+    ca: Option<&Path>,
+    cert: Option<&Path>,
+    key: Option<&Path>,
+) -> anyhow::Result<Option<Arc<rustls::ClientConfig>>> {
+    let Some(ca) = ca else { return Ok(None) };
+    Ok(Some(tls::client_config(ca, cert.zip(key))?))
+}

@@ -1,0 +1,45 @@
+//! What `--help` says, kept as it was reviewed.
+
+use crate::shell::Shell;
+
+#[test]
+fn help_is_as_reviewed() {
+    let commands: &[&[&str]] = &[
+        &[],
+        &["demo"],
+        &["api"],
+        &["config"],
+        &["config", "check"],
+        &["keys"],
+        &["keys", "rotate"],
+        &["policy", "check"],
+        &["policy", "explain"],
+        &["db"],
+        &["db", "check"],
+        &["login"],
+        &["logout"],
+        &["whoami"],
+        &["regions"],
+        &["services"],
+        &["instances"],
+        &["request"],
+        &["curl"],
+        &["audit"],
+        &["audit", "list"],
+        &["audit", "show"],
+        &["completions"],
+    ];
+    let shell = Shell::new();
+    let mut all = String::new();
+    for command in commands {
+        let told = shell.run(&[command, ["--help"].as_slice()].concat()).ok();
+        all.push_str(&format!("$ doorman {} --help\n{told}\n", command.join(" ")));
+    }
+    insta::assert_snapshot!("help", all);
+}
+
+#[test]
+fn a_wrong_command_line_exits_with_2() {
+    let told = Shell::new().run(&["requets"]).failed(2);
+    assert!(told.contains("request"), "{told}");
+}

@@ -1,0 +1,18 @@
+//! The real binary, from outside: what it prints, what it sends, how it exits.
+
+#![expect(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    reason = "a test ends where it fails, in its helpers too"
+)]
+
+mod audit;
+mod config;
+mod curl;
+mod fake;
+mod help;
+mod local;
+mod request;
+mod session;
+mod shell;

@@ -1,0 +1,123 @@
+//! Walks one index of the audit index downwards, in parts, until enough rows are found or the time is up.
+
+use crate::audit::filter::{AuditFilter, Equal};
+use crate::dialect::Dialect;
+use crate::driver::{Row, Value};
+use crate::index::row::{COLUMNS, IndexRow};
+use crate::{Database, StoreError};
+use doorman_core::id::AuditId;
+use std::time::Instant;
+
+/// How many index entries the first part looks at; each further part looks at more, as time allows.
+const FIRST_PART: i64 = 1_000;
+const LARGEST_PART: i64 = 16_000;
+
+/// What a walk found.
+pub(super) struct Found {
+    /// Newest first.
+    pub rows: Vec<IndexRow>,
+    /// All matching entries from here up are in `rows`; `None` when the walk came to the end.
+    pub complete_down_to: Option<AuditId>,
+}
+
+/// One way through the index: along the index of `driver`, or along the ids.
+pub(super) struct Walk<'a> {
+    pub filter: &'a AuditFilter,
+    pub driver: Option<Equal>,
+    /// What else must hold.
+    pub others: Vec<Equal>,
+    /// Look below this id.
+    pub below: AuditId,
+}
+
+impl Walk<'_> {
+    /// Finds up to `limit` rows.
+    pub(super) async fn run(
+        mut self,
+        database: &Database,
+        limit: u32,
+        deadline: Instant,
+    ) -> Result<Found, StoreError> {
+        let dialect = database.dialect();
+        let (from, _) = self.filter.id_range();
+        let (scanned, scanned_values) = self.filter.scanned(dialect);
+        let is_exact = self.others.is_empty() && scanned.is_empty();
+        let mut rows: Vec<IndexRow> = Vec::new();
+        let mut part = FIRST_PART;
+        loop {
+            // Where the part ends: a look at the driving index alone.
+            let bottom = if is_exact { None } else { self.end_of_part(database, from, part).await? };
+            let mut args = Vec::new();
+            let mut sql =
+                format!("SELECT {COLUMNS} {}", self.along(dialect, bottom.unwrap_or(from), &mut args));
+            for other in &self.others {
+                sql.push_str(&format!(" AND {} = ?", other.column()));
+                args.push(other.value());
+            }
+            sql.push_str(&scanned);
+            args.extend(scanned_values.iter().cloned());
+            sql.push_str(&self.newest_first(dialect));
+            sql.push_str(" LIMIT ?");
+            args.push((i64::from(limit) - rows.len() as i64).into());
+            for row in database.index.rows(sql, &args).await? {
+                rows.push(IndexRow::read(&row)?);
+            }
+            if rows.len() >= limit as usize {
+                return Ok(Found { complete_down_to: rows.last().map(|row| row.id), rows });
+            }
+            let Some(bottom) = bottom else { return Ok(Found { rows, complete_down_to: None }) };
+            if Instant::now() >= deadline {
+                return Ok(Found { rows, complete_down_to: Some(bottom) });
+            }
+            self.below = bottom;
+            part = (part * 2).min(LARGEST_PART);
+        }
+    }
+
+    /// The id of the part's last entry; `None` when fewer are left.
+    async fn end_of_part(
+        &self,
+        database: &Database,
+        from: AuditId,
+        part: i64,
+    ) -> Result<Option<AuditId>, StoreError> {
+        let dialect = database.dialect();
+        let mut args = Vec::new();
+        let along = self.along(dialect, from, &mut args);
+        let sql = format!("SELECT id {along}{} LIMIT 1 OFFSET ?", self.newest_first(dialect));
+        args.push((part - 1).into());
+        let row: Option<Row> = database.index.row(sql, &args).await?;
+        row.map(|row| Ok(AuditId(row.array(0)?))).transpose()
+    }
+
+    /// `FROM … WHERE` the walk's way between `from` and `self.below`, in the form that makes each planner take the
+    /// index: a name for SQLite and MySQL, and for Postgres, which has none, an order that no other index has.
+    fn along<'v>(&'v self, dialect: Dialect, from: AuditId, args: &mut Vec<Value<'v>>) -> String {
+        let Some(driver) = &self.driver else {
+            args.extend([self.below.0.into(), from.0.into()]);
+            return "FROM audit_index WHERE id < ? AND id >= ?".to_owned();
+        };
+        let column = driver.column();
+        match dialect {
+            Dialect::Sqlite | Dialect::MySql => {
+                let hint = if dialect == Dialect::Sqlite { "INDEXED BY" } else { "FORCE INDEX" };
+                let (open, close) = if dialect == Dialect::Sqlite { (" ", "") } else { (" (", ")") };
+                args.extend([driver.value(), self.below.0.into(), from.0.into()]);
+                format!(
+                    "FROM audit_index {hint}{open}audit_by_{column}{close} WHERE {column} = ? AND id < ? AND id >= ?"
+                )
+            }
+            Dialect::Postgres => {
+                args.extend([driver.value(), self.below.0.into(), driver.value(), from.0.into()]);
+                format!("FROM audit_index WHERE ({column}, id) < (?, ?) AND ({column}, id) >= (?, ?)")
+            }
+        }
+    }
+
+    fn newest_first(&self, dialect: Dialect) -> String {
+        match (&self.driver, dialect) {
+            (Some(driver), Dialect::Postgres) => format!(" ORDER BY {} DESC, id DESC", driver.column()),
+            _ => " ORDER BY id DESC".to_owned(),
+        }
+    }
+}

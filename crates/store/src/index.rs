@@ -1,0 +1,9 @@
+//! The audit index: what a list searches, derived from the journal. Each step moves some statements of each writer into
+//! it, in one transaction with the cursor, so that any number of replicas may run steps.
+
+pub(crate) mod row;
+mod step;
+mod sweep;
+pub(crate) mod tail;
+
+pub use sweep::OpenAttempt;

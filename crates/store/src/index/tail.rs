@@ -1,0 +1,97 @@
+//! How far the index is, and what of the journal lies beyond.
+
+use crate::driver::{Pool, args};
+use crate::index::row::Meaning;
+use crate::{Database, StoreError};
+use doorman_core::id::AuditId;
+use doorman_core::statement::WriterId;
+use std::collections::HashMap;
+
+/// One writer's place in the index.
+#[derive(Clone, Copy, Default)]
+pub(crate) struct Place {
+    pub next_number: u64,
+    pub last_id: AuditId,
+}
+
+/// Some statements of one writer that are not indexed.
+pub(crate) struct Span {
+    pub writer: WriterId,
+    pub from: Place,
+    pub to: Place,
+    pub first_id: AuditId,
+    pub entries: u64,
+}
+
+impl Database {
+    pub(crate) async fn index_places(&self) -> Result<HashMap<WriterId, Place>, StoreError> {
+        let rows = self.index.rows("SELECT writer, next_number, last_id FROM audit_cursor", &[]).await?;
+        let place = |row: &crate::driver::Row| {
+            let place = Place { next_number: row.uint(1)?, last_id: AuditId(row.array(2)?) };
+            Ok((WriterId(row.array(0)?), place))
+        };
+        rows.iter().map(place).collect()
+    }
+
+    /// Each writer's next unindexed statements, about `max` entries of each and at least one statement.
+    pub(crate) async fn unindexed_spans(
+        &self,
+        places: &HashMap<WriterId, Place>,
+        max: u64,
+    ) -> Result<Vec<Span>, StoreError> {
+        let newest = "SELECT id, (SELECT MAX(number) FROM statement WHERE writer = writer.id) FROM writer";
+        let mut spans = Vec::new();
+        for row in self.pool.rows(newest, &[]).await? {
+            let writer = WriterId(row.array(0)?);
+            let from = places.get(&writer).copied().unwrap_or_default();
+            if row.opt_uint(1)?.is_some_and(|newest| newest >= from.next_number) {
+                spans.extend(self.span_from(writer, from, max).await?);
+            }
+        }
+        Ok(spans)
+    }
+
+    /// The first id that may not be indexed; `None` when all is.
+    pub(crate) async fn unindexed_from(
+        &self,
+        places: &HashMap<WriterId, Place>,
+    ) -> Result<Option<AuditId>, StoreError> {
+        let spans = self.unindexed_spans(places, 1).await?;
+        Ok(spans.iter().map(|span| span.first_id).min())
+    }
+
+    async fn span_from(&self, writer: WriterId, from: Place, max: u64) -> Result<Option<Span>, StoreError> {
+        let sql = "SELECT number, count, first_id, last_id FROM statement WHERE writer = ? AND number >= ? \
+             ORDER BY number LIMIT ?";
+        let mut span: Option<Span> = None;
+        for row in self.pool.rows(sql, args![writer.0, from.next_number, max.clamp(1, 1_000)]).await? {
+            let (number, count) = (row.uint(0)?, row.uint(1)?);
+            let first_id = AuditId(row.array(2)?);
+            let span = span.get_or_insert(Span { writer, from, to: from, first_id, entries: 0 });
+            if span.entries > 0 && span.entries + count > max {
+                break;
+            }
+            span.to = Place { next_number: number + 1, last_id: AuditId(row.array(3)?) };
+            span.entries += count;
+        }
+        Ok(span)
+    }
+}
+
+impl Span {
+    /// The span's records, in the order of their ids.
+    pub(crate) async fn meanings(&self, journal: &Pool) -> Result<Vec<Meaning>, StoreError> {
+        let sql = "SELECT record FROM journal WHERE id >= ? AND id <= ? AND writer = ? ORDER BY id";
+        let rows = journal.rows(sql, args![self.first_id.0, self.to.last_id.0, self.writer.0]).await?;
+        let mut meanings = Vec::with_capacity(rows.len());
+        for row in rows {
+            match Meaning::of(&row.bytes(0)?) {
+                Some(meaning) => meanings.push(meaning),
+                None => {
+                    tracing::error!(writer = %self.writer, "the journal holds a record that cannot be read")
+                }
+            }
+        }
+        Ok(meanings)
+    }
+}
