@@ -7,6 +7,7 @@ use std::net::{Ipv4Addr, TcpListener, TcpStream};
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::sync::atomic::{AtomicU8, Ordering};
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -31,6 +32,9 @@ const PACKAGES: &str =
     "samba-ad-dc samba-ad-provision samba-dsdb-modules samba-vfs-modules winbind ldb-tools";
 const PORTS: [u16; 4] = [389, 636, 3268, 3269];
 
+/// The control by which Samba lets its own tools write what it keeps of a password.
+const PASSWORD_AS_GIVEN: &str = "--controls=local_oid:1.3.6.1.4.1.7165.4.3.12:0";
+
 /// A running domain controller. It ends, and its files go, when the value is dropped or the test process is gone.
 pub struct Samba {
     daemon: Daemon,
@@ -53,8 +57,7 @@ impl Samba {
         let address = free_address()?;
         certify(dir.path(), address)?;
         let config = dir.path().join("smb.conf");
-        fs::write(&config, configuration(dir.path(), address))
-            .map_err(Error::io("cannot write smb.conf"))?;
+        fs::write(&config, configuration(dir.path(), address)).map_err(Error::io("cannot write smb.conf"))?;
         provision(&config, address)?;
 
         let config = config.to_string_lossy().into_owned();
@@ -71,12 +74,19 @@ impl Samba {
 
     /// Adds entries, as the system itself: it may set what administrators may not.
     pub fn add(&self, ldif: &str) -> Result<(), Error> {
-        self.administer("ldbadd", ldif)
+        self.administer("ldbadd", &[], ldif)
     }
 
     /// Makes the changes of an LDIF text, as the system itself.
     pub fn modify(&self, ldif: &str) -> Result<(), Error> {
-        self.administer("ldbmodify", ldif)
+        self.administer("ldbmodify", &[], ldif)
+    }
+
+    /// Makes an account's password old, as time would.
+    pub fn age_password(&self, dn: &str) -> Result<(), Error> {
+        let ldif =
+            format!("dn: {dn}\nchangetype: modify\nreplace: pwdLastSet\npwdLastSet: 116444736000000000\n");
+        self.administer("ldbmodify", &[PASSWORD_AS_GIVEN], &ldif)
     }
 
     /// What an entry holds, as LDIF; operational attributes too.
@@ -104,11 +114,20 @@ impl Samba {
         &self.daemon
     }
 
-    fn administer(&self, program: &str, ldif: &str) -> Result<(), Error> {
+    fn administer(&self, program: &str, options: &[&str], ldif: &str) -> Result<(), Error> {
         let path =
             tempfile::NamedTempFile::new_in(self.daemon.dir()).map_err(Error::io("cannot write LDIF"))?;
         fs::write(path.path(), ldif).map_err(Error::io("cannot write LDIF"))?;
-        output(self.ldb(program).arg(path.path())).map(drop)
+        let mut command = self.ldb(program);
+        command.args(options).arg(path.path());
+        let done = command.output().map_err(Error::io(format!("cannot run {program}")))?;
+        let said = String::from_utf8_lossy(&[done.stdout, done.stderr].concat()).into_owned();
+        // These programs end well even if an entry in the middle was refused.
+        let entries = ldif.lines().filter(|line| line.starts_with("dn:")).count();
+        if said.contains(&format!(" {entries} records successfully")) {
+            return Ok(());
+        }
+        Err(Error::Failed { program: format!("{program} of {entries} entries"), output: said })
     }
 
     fn ldb(&self, program: &str) -> Command {
@@ -135,9 +154,11 @@ fn require_programs() -> Result<(), Error> {
 
 /// A loopback address on which LDAP's ports are free. Tests that run at the same time begin at different ones.
 fn free_address() -> Result<Ipv4Addr, Error> {
+    static STARTED: AtomicU8 = AtomicU8::new(0);
+    let begin = 60 + STARTED.fetch_add(1, Ordering::Relaxed) % 90;
     let [.., high, low] = std::process::id().to_be_bytes();
     let is_free = |address: &Ipv4Addr| PORTS.iter().all(|port| TcpListener::bind((*address, *port)).is_ok());
-    let mut addresses = (1..=20).map(|offset| Ipv4Addr::new(127, 60 + offset, high, low.clamp(1, 254)));
+    let mut addresses = (begin..begin + 90).map(|second| Ipv4Addr::new(127, second, high, low.clamp(1, 254)));
     addresses.find(is_free).ok_or_else(|| {
         let why = format!("no loopback address has the ports {PORTS:?} free; does a server listen on all?");
         Error::io("cannot place samba")(std::io::Error::new(std::io::ErrorKind::AddrInUse, why))

@@ -5,7 +5,7 @@ use std::time::{Duration, SystemTime};
 use ldap3_proto::proto::{LdapFilter, LdapResultCode, LdapSearchScope};
 use unicode_normalization::UnicodeNormalization;
 
-use super::config::{DirectoryKind, Plan};
+use super::config::{DirectoryKind, Nesting, Plan};
 use super::connection::{Fault, Search, describe};
 use super::dn::Dn;
 use super::entry::{Entry, guid};
@@ -33,14 +33,25 @@ pub(super) struct Identity {
 pub(super) fn attributes(plan: &Plan) -> Vec<String> {
     let mut attributes = vec![plan.user_name.clone(), plan.id.clone(), plan.email.clone()];
     attributes.extend(plan.display_names.iter().cloned());
+    if plan.nesting == Nesting::MemberOf {
+        attributes.push(member_of(plan).to_owned());
+    }
     let state: &[&str] = match plan.kind {
-        DirectoryKind::OpenLdap => &["memberOf", "pwdAccountLockedTime", "nsAccountLock"],
+        DirectoryKind::OpenLdap => &["pwdAccountLockedTime", "nsAccountLock"],
         DirectoryKind::ActiveDirectory => {
-            &["memberOf", "objectSid", "primaryGroupID", "userAccountControl", "accountExpires"]
+            &["objectSid", "primaryGroupID", "userAccountControl", "accountExpires"]
         }
     };
     attributes.extend(state.iter().map(|name| (*name).to_owned()));
     attributes
+}
+
+/// How to ask for `memberOf`. Windows answers with at most 1,500 values at a time, asked or not.
+pub(super) fn member_of(plan: &Plan) -> &'static str {
+    match plan.kind {
+        DirectoryKind::OpenLdap => "memberOf",
+        DirectoryKind::ActiveDirectory => "memberOf;range=0-1499",
+    }
 }
 
 /// The one entry that a typed name means. In Active Directory it may name the domain as well; then the entry is one

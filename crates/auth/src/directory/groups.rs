@@ -6,6 +6,7 @@ use std::collections::{BTreeSet, HashSet};
 use ldap3_proto::proto::{LdapFilter, LdapResultCode, LdapSearchScope};
 
 use super::RefusedReason;
+use super::account::member_of;
 use super::config::{DirectoryKind, Nesting, Plan};
 use super::connection::{Fault, Found, Search, describe};
 use super::dn::{Dn, DnKey};
@@ -160,7 +161,7 @@ impl<'a> GroupReader<'a> {
     }
 
     async fn read_group(&self, lease: &mut Lease, dn: &str) -> Result<Option<Entry>, Fault> {
-        let attributes = vec![self.plan.group_name.clone(), "memberOf".to_owned()];
+        let attributes = vec![self.plan.group_name.clone(), member_of(self.plan).to_owned()];
         self.read_entry(lease, dn, self.plan.group_kind.clone(), attributes).await
     }
 

@@ -11,6 +11,8 @@ mod password;
 #[cfg(test)]
 mod rig;
 #[cfg(test)]
+mod samba;
+#[cfg(test)]
 mod service;
 #[cfg(test)]
 mod session;

@@ -129,13 +129,14 @@ impl Rig {
             directory.set(name, groups);
         }
         let clock = Clock::manual(wall_ms());
-        let auth = replica(dir.path(), &clock, &directory, &database).await;
+        let auth = replica(dir.path(), &clock, directory.clone(), &database).await;
         Self { dir, clock, directory, database, auth }
     }
 
     /// Another process over the same database and keys.
     pub async fn replica(&self) -> Authenticator {
-        replica(self.dir.path(), &self.clock, &self.directory, &open_database(self.dir.path()).await).await
+        let database = open_database(self.dir.path()).await;
+        replica(self.dir.path(), &self.clock, self.directory.clone(), &database).await
     }
 
     pub async fn login(&self, name: &str) -> (Secret, Arc<Session>) {
@@ -156,21 +157,21 @@ impl Rig {
     }
 }
 
-async fn open_database(dir: &std::path::Path) -> Database {
+pub async fn open_database(dir: &std::path::Path) -> Database {
     let url = format!("sqlite:{}", dir.join("doorman.db").display());
     Database::connect(&DatabaseConfig::new(url)).await.unwrap()
 }
 
-async fn replica(
+pub async fn replica(
     dir: &std::path::Path,
     clock: &Clock,
-    directory: &Arc<FakeDirectory>,
+    directory: Arc<dyn Directory>,
     database: &Database,
 ) -> Authenticator {
     let keys = KeyRing::open_or_create(&dir.join("keys"), &KeyUse::ALL, clock.clone()).unwrap();
     let revocations = Arc::new(Revocations::open(database).await.unwrap());
     let settings = AuthSettings::default();
-    Authenticator::new(settings, keys, clock.clone(), directory.clone(), database.clone(), revocations)
+    Authenticator::new(settings, keys, clock.clone(), directory, database.clone(), revocations)
 }
 
 pub fn wall_ms() -> u64 {
