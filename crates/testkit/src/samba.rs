@@ -2,6 +2,8 @@
 //! one and of its services LDAP alone. Needs root: LDAP's ports are fixed, so each controller has a loopback address
 //! of its own, and only root may listen there.
 
+mod provision;
+
 use std::fs::{self, Permissions};
 use std::net::{Ipv4Addr, TcpListener, TcpStream};
 use std::os::unix::fs::PermissionsExt as _;
@@ -12,6 +14,7 @@ use std::sync::atomic::{AtomicU8, Ordering};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 
+use self::provision::copy_domain;
 use crate::daemon::{Account, Daemon, Error, output};
 use crate::tls::Ca;
 
@@ -47,7 +50,7 @@ impl Samba {
         Ok(output(Command::new("id").arg("-u"))?.trim() == "0")
     }
 
-    /// Provisions a domain, adds the entries of an LDIF text to it, and starts its controller. Takes 5 s of processor.
+    /// Makes a new domain, adds the entries of an LDIF text to it, and starts its controller.
     pub fn start(ldif: &str) -> Result<Self, Error> {
         require_programs()?;
         let dir = tempfile::Builder::new()
@@ -55,11 +58,10 @@ impl Samba {
             .tempdir()
             .map_err(Error::io("cannot make a directory for samba"))?;
         let address = free_address()?;
+        copy_domain(dir.path(), address)?;
         certify(dir.path(), address)?;
-        let config = dir.path().join("smb.conf");
-        fs::write(&config, configuration(dir.path(), address)).map_err(Error::io("cannot write smb.conf"))?;
-        provision(&config, address)?;
 
+        let config = dir.path().join("smb.conf");
         let config = config.to_string_lossy().into_owned();
         // Interactive means in the foreground; `env` becomes the server.
         let args = ["TDB_NO_FSYNC=1", "samba", "--configfile", &config, "--interactive", "--model=single"];
@@ -178,43 +180,6 @@ fn certify(dir: &Path, address: Ipv4Addr) -> Result<(), Error> {
     // Samba refuses a key that others may read.
     fs::set_permissions(dir.join("key.pem"), Permissions::from_mode(0o600))
         .map_err(Error::io("cannot protect samba's key"))
-}
-
-/// All paths within `dir`, so that nothing of the machine's own Samba is read or written.
-fn configuration(dir: &Path, address: Ipv4Addr) -> String {
-    let dir = dir.display();
-    let mut text = format!(
-        "[global]\nworkgroup = {NETBIOS}\nrealm = CORP.EXAMPLE\nnetbios name = DC1\n\
-         server role = active directory domain controller\n\
-         server services = ldap\ndcerpc endpoint servers = none\n\
-         interfaces = {address}/8\nbind interfaces only = yes\nlog file = {dir}/samba.log\n\
-         tls cafile = {dir}/ca.pem\ntls certfile = {dir}/cert.pem\ntls keyfile = {dir}/key.pem\n"
-    );
-    for (setting, path) in [
-        ("lock directory", "."),
-        ("pid directory", "."),
-        ("private dir", "private"),
-        ("state directory", "state"),
-        ("cache directory", "cache"),
-        ("binddns dir", "dns"),
-        ("ncalrpc dir", "rpc"),
-    ] {
-        text.push_str(&format!("{setting} = {dir}/{path}\n"));
-    }
-    text.push_str(&format!(
-        "[sysvol]\npath = {dir}/sysvol\n[netlogon]\npath = {dir}/sysvol/corp.example/scripts\n"
-    ));
-    text
-}
-
-fn provision(config: &Path, address: Ipv4Addr) -> Result<(), Error> {
-    let mut command = Command::new("samba-tool");
-    command.env("TDB_NO_FSYNC", "1").args(["domain", "provision", "--quiet", "--configfile"]).arg(config);
-    command.args(["--realm=CORP.EXAMPLE", "--server-role=dc", "--host-name=DC1"]);
-    // With DNS partitions, so that searches from the root end with the references they end with everywhere.
-    command.arg("--dns-backend=SAMBA_INTERNAL");
-    command.arg(format!("--domain={NETBIOS}")).arg(format!("--host-ip={address}"));
-    output(&mut command).map(drop)
 }
 
 /// Simple passwords, and locks that last as long as any test.
