@@ -173,7 +173,8 @@ fn entries() -> String {
         let members: Vec<_> = people.chain(groups).collect();
         text.push_str(&group(&group_dn(name), name, GLOBAL_SECURITY, &members));
     }
-    text.push_str(&group(&group_dn("newsletter"), "newsletter", DISTRIBUTION, &[user_dn("alice")]));
+    text.push_str(&group(&group_dn("newsletter"), "newsletter", DISTRIBUTION, &[user_dn("greta")]));
+    text.push_str(&group(&group_dn("readers"), "readers", GLOBAL_SECURITY, &[group_dn("newsletter")]));
     // Whoever may make groups in one unit can name them after any group of another.
     let namesake = format!("CN=Domain Admins,OU=branch,{BASE}");
     text.push_str(&group(&namesake, "branch-admins", GLOBAL_SECURITY, &[user_dn("nils")]));
