@@ -8,7 +8,8 @@ use doorman_core::id::AuditId;
 use doorman_core::record::{Kind, OutcomeState, Record};
 use doorman_door::caller::Refusal;
 use doorman_door::journal::Draft;
-use doorman_door::{Caller, Problem, surplus_record};
+use doorman_door::refusals::record as surplus_record;
+use doorman_door::{Caller, Problem};
 use std::borrow::Cow;
 use std::sync::Arc;
 

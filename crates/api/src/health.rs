@@ -11,6 +11,7 @@ use http::{StatusCode, header};
 use serde::Serialize;
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 use utoipa::ToSchema;
 
@@ -27,7 +28,8 @@ pub(crate) struct Alive {
 /// What the process can do now. Nothing here says why not: that is in its log.
 #[derive(Serialize, ToSchema)]
 pub(crate) struct Readiness {
-    /// `ready`; `degraded` when something fails that leaves some requests possible; `unavailable`.
+    /// `ready`; `degraded` when something fails that leaves some requests possible; `draining` while the process
+    /// ends; `unavailable`.
     status: &'static str,
     /// Whether the database answers.
     database: bool,
@@ -108,6 +110,7 @@ fn readiness_of(state: &ApiState, database: bool) -> Readiness {
     let all_well =
         directory.down_since_ms.is_none() && !refused && regions.values().all(|region| region.live > 0);
     let status = match (database && journal, all_well) {
+        _ if state.door.draining.load(Ordering::Relaxed) => "draining",
         (false, _) => "unavailable",
         (true, false) => "degraded",
         (true, true) => "ready",

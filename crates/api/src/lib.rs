@@ -5,6 +5,7 @@
 
 mod access;
 mod arrival;
+mod audit;
 mod auth_routes;
 mod catalog;
 mod cookie;
@@ -16,6 +17,7 @@ mod input;
 mod openapi;
 mod origin;
 mod page;
+mod policy;
 mod router;
 mod routes;
 mod shape;

@@ -6,7 +6,7 @@
 use crate::access::Access;
 use crate::auth_routes::{login, me, service_accounts, sessions, tokens, verify};
 use crate::state::ApiState;
-use crate::{catalog, health, openapi};
+use crate::{audit, catalog, health, openapi, policy};
 use doorman_core::record::Kind;
 use doorman_policy::{Resource, action};
 use std::sync::Arc;
@@ -26,6 +26,10 @@ const SESSIONS: &[(&str, Resource<'static>)] =
 const ISSUE: &[(&str, Resource<'static>)] = &[(action::TOKEN_ISSUE, Resource::Tokens)];
 const SERVICE_ACCOUNTS: &[(&str, Resource<'static>)] =
     &[(action::SERVICE_ACCOUNT_MANAGE, Resource::ServiceAccounts)];
+
+const AUDIT: &[(&str, Resource<'static>)] =
+    &[(action::AUDIT_READ, Resource::AuditOwn), (action::AUDIT_READ, Resource::AuditAll)];
+const POLICY: &[(&str, Resource<'static>)] = &[(action::POLICY_READ, Resource::Policies)];
 
 fn route(access: Access, routes: UtoipaMethodRouter<Arc<ApiState>>) -> Route {
     Route { access, routes }
@@ -55,6 +59,9 @@ pub(crate) fn all() -> Vec<Route> {
         route(Access::caller(Kind::Request), routes!(catalog::list_regions)),
         route(Access::caller(Kind::Request), routes!(catalog::list_services)),
         route(Access::caller(Kind::Request), routes!(catalog::list_instances)),
+        route(Access::permitted(Kind::Audit, AUDIT), routes!(audit::list_entries)),
+        route(Access::permitted(Kind::Audit, AUDIT), routes!(audit::show_entry)),
+        route(Access::permitted(Kind::Policy, POLICY), routes!(policy::explain_decision)),
         route(Access::public(Kind::Request), routes!(health::show_jwks)),
         route(Access::public(Kind::Request), routes!(health::show_health)),
         route(Access::public(Kind::Request), routes!(health::show_readiness)),

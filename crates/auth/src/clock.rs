@@ -51,11 +51,17 @@ impl Clock {
     /// When the file is there but cannot be read or understood.
     pub fn open(mark: &Path) -> Result<Self, ClockError> {
         let at = |source| ClockError::Io { path: mark.to_owned(), source };
-        let high = match fs::read_to_string(mark) {
+        let high: u64 = match fs::read_to_string(mark) {
             Ok(text) => text.trim().parse().map_err(|_| ClockError::Corrupt { path: mark.to_owned() })?,
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => 0,
             Err(error) => return Err(at(error)),
         };
+        if let Some(behind_s) =
+            (high / 1000_u64).checked_sub(wall_ms() / 1000).filter(|behind_s| *behind_s > 60)
+        {
+            let mark = mark.display();
+            tracing::warn!(%mark, behind_s, "the host's clock is behind the last time that Doorman saw; the mark counts");
+        }
         let clock = Self::host(high, Some(mark.to_owned()));
         clock.persist()?;
         Ok(clock)

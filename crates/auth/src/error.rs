@@ -47,6 +47,12 @@ impl AuthError {
 impl From<StoreError> for AuthError {
     /// Without the database nothing can be written down either, so nothing is let through.
     fn from(error: StoreError) -> Self {
+        if let StoreError::Cursor = error {
+            return Self::new(
+                Code::Invalid,
+                "cursor: not a cursor of this list; hand back `next_cursor` as it came",
+            );
+        }
         let mut reason = error.to_string();
         let mut source = std::error::Error::source(&error);
         while let Some(error) = source {

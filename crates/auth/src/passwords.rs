@@ -133,8 +133,7 @@ impl Passwords {
 
     /// Forgets what no longer counts.
     pub async fn prune(&self, now_ms: u64) -> Result<(), AuthError> {
-        let longest = self.rule.window_ms.max(self.rule.trusted_ms);
-        self.database.prune_logins(now_ms.saturating_sub(longest)).await?;
+        self.database.prune_logins(now_ms, &self.rule).await?;
         Ok(())
     }
 }

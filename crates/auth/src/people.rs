@@ -14,6 +14,11 @@ const SHARE_MS: u64 = 3_000;
 /// While the directory is down, sessions go on in steps of this length.
 const OUTAGE_STEP_MS: u64 = 15_000;
 
+/// After so many failures in a row the directory counts as down, and nobody is asked about for a while. More than one,
+/// since an entry that cannot be read fails by itself and must not keep news of the others away.
+const FAILURES_IN_A_ROW: u32 = 3;
+const PAUSE_MS: u64 = 5_000;
+
 /// How many users are remembered.
 const CAPACITY: u64 = 100_000;
 
@@ -52,7 +57,31 @@ pub(crate) struct People {
     known: moka::sync::Cache<Arc<str>, Person>,
     /// The last answers of any kind, and those being waited for.
     asked: moka::future::Cache<Arc<str>, Answer>,
-    down_since_ms: Mutex<Option<u64>>,
+    outage: Mutex<Outage>,
+}
+
+/// What the last answers of the directory tell about it.
+#[derive(Default)]
+struct Outage {
+    since_ms: Option<u64>,
+    failures: u32,
+    last: Option<(u64, Arc<str>)>,
+}
+
+impl Outage {
+    /// Why the directory is not to be asked now.
+    fn pause(&mut self, now_ms: u64) -> Option<Arc<str>> {
+        let (last_ms, detail) = self.last.as_ref()?;
+        if self.failures < FAILURES_IN_A_ROW {
+            return None;
+        }
+        if now_ms < last_ms + PAUSE_MS {
+            return Some(detail.clone());
+        }
+        // As many are let through again.
+        self.failures = 0;
+        None
+    }
 }
 
 impl People {
@@ -70,7 +99,7 @@ impl People {
                 .max_capacity(CAPACITY)
                 .time_to_live(settings.groups_max_age)
                 .build(),
-            down_since_ms: Mutex::new(None),
+            outage: Mutex::default(),
         }
     }
 
@@ -79,7 +108,7 @@ impl People {
         let checked_ms = self.clock.now_ms();
         let person = self.as_of(Arc::new(user), checked_ms);
         self.known.insert(person.user.name.as_str().into(), person.clone());
-        *self.down_since_ms.lock() = None;
+        *self.outage.lock() = Outage::default();
         person
     }
 
@@ -104,31 +133,21 @@ impl People {
     ) -> Result<Person, AuthError> {
         let now_ms = self.clock.now_ms();
         let name: Arc<str> = name.into();
-        let lookup = async {
-            let said = match self.directory.lookup(&name).await {
-                Ok(found) => Ok(found.map(Arc::new)),
-                Err(DirectoryError::BadCredentials { .. }) => Ok(None),
-                Err(DirectoryError::Unavailable { detail }) => Err(detail.into()),
-            };
-            Answer { asked_ms: now_ms, said }
-        };
+        let lookup = async { Answer { asked_ms: now_ms, said: self.look_up(&name, now_ms).await } };
         let entry = self.asked.entry(name.clone());
         let answer =
             entry.or_insert_with_if(lookup, |old| old.asked_ms + SHARE_MS <= now_ms).await.into_value();
         match answer.said {
             Ok(Some(user)) => {
-                *self.down_since_ms.lock() = None;
                 let person = self.as_of(user, answer.asked_ms);
                 self.known.insert(name, person.clone());
                 Ok(person)
             }
             Ok(None) => {
-                *self.down_since_ms.lock() = None;
                 self.known.invalidate(&*name);
                 Err(AuthError::new(Code::TokenRevoked, "user gone, disabled or expired in the directory"))
             }
             Err(detail) => {
-                self.down_since_ms.lock().get_or_insert(now_ms);
                 let last = self.known.get(&*name).unwrap_or_else(|| {
                     let (user, checked_ms) = seed();
                     self.as_of(Arc::new(user), checked_ms)
@@ -142,6 +161,27 @@ impl People {
         }
     }
 
+    async fn look_up(&self, name: &str, now_ms: u64) -> Result<Option<Arc<DirectoryUser>>, Arc<str>> {
+        if let Some(detail) = self.outage.lock().pause(now_ms) {
+            return Err(detail);
+        }
+        let said = match self.directory.lookup(name).await {
+            Ok(found) => Ok(found.map(Arc::new)),
+            Err(DirectoryError::BadCredentials { .. }) => Ok(None),
+            Err(DirectoryError::Unavailable { detail }) => Err(Arc::<str>::from(detail)),
+        };
+        let mut outage = self.outage.lock();
+        match &said {
+            Ok(_) => *outage = Outage::default(),
+            Err(detail) => {
+                outage.since_ms.get_or_insert(now_ms);
+                outage.failures += 1;
+                outage.last = Some((self.clock.now_ms(), detail.clone()));
+            }
+        }
+        said
+    }
+
     /// Whether what is known is old enough to be read anew before anybody has to wait for it.
     pub fn is_ageing(&self, name: &str) -> bool {
         let half = self.max_age_ms / 2;
@@ -149,7 +189,7 @@ impl People {
     }
 
     pub fn state(&self) -> DirectoryState {
-        let down_since_ms = *self.down_since_ms.lock();
+        let down_since_ms = self.outage.lock().since_ms;
         DirectoryState { down_since_ms, sessions_until_ms: down_since_ms.map(|since| since + self.grace_ms) }
     }
 

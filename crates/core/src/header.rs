@@ -3,6 +3,23 @@
 use crate::Digest;
 use sha2::Digest as _;
 
+/// Headers of one connection or of its framing.
+pub const HOP_BY_HOP: [&str; 13] = [
+    "connection",
+    "content-length",
+    "expect",
+    "host",
+    "http2-settings",
+    "keep-alive",
+    "proxy-authenticate",
+    "proxy-authorization",
+    "proxy-connection",
+    "te",
+    "trailer",
+    "transfer-encoding",
+    "upgrade",
+];
+
 /// How a request header of a client is treated.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Class {
@@ -27,19 +44,7 @@ pub fn classify(name: &str) -> Class {
 
 fn classify_folded(name: &str) -> Class {
     match name {
-        "connection"
-        | "content-length"
-        | "expect"
-        | "host"
-        | "http2-settings"
-        | "keep-alive"
-        | "proxy-authenticate"
-        | "proxy-authorization"
-        | "proxy-connection"
-        | "te"
-        | "trailer"
-        | "transfer-encoding"
-        | "upgrade" => Class::HopByHop,
+        _ if HOP_BY_HOP.contains(&name) => Class::HopByHop,
         "forwarded"
         | "traceparent"
         | "x-request-id"
@@ -56,6 +61,15 @@ fn classify_folded(name: &str) -> Class {
             Class::Reserved
         }
         _ => Class::EndToEnd,
+    }
+}
+
+/// Whether a header speaks in Doorman's name, however it is spelt.
+pub fn is_own(name: &str) -> bool {
+    let is_doorman = |start: &[u8]| start.eq_ignore_ascii_case(b"doorman");
+    match name.as_bytes().split_at_checked(7) {
+        Some((start, rest)) => is_doorman(start) && matches!(rest.first(), None | Some(b'-' | b'_' | b'.')),
+        None => false,
     }
 }
 
@@ -103,6 +117,10 @@ mod tests {
         {
             assert_eq!(classify(name), Class::Reserved, "{name}");
         }
+        for name in ["doorman", "Doorman-Pass", "DOORMAN_IDENTITY", "doorman.token"] {
+            assert!(is_own(name), "{name}");
+        }
+        assert!(!is_own("doormanly") && !is_own("door"));
         for name in ["Transfer_Encoding", "Connection", "Keep.Alive", "TE"] {
             assert_eq!(classify(name), Class::HopByHop, "{name}");
         }

@@ -24,6 +24,15 @@ impl AuditId {
         u64::from_be_bytes([0, 0, a, b, c, d, e, f])
     }
 
+    /// The id that its writer gives next while the clock stands still, as it does within a batch: see [`IdSequence`].
+    pub fn following(self) -> Self {
+        let bits = u128::from_be_bytes(self.0);
+        let counter = (bits >> 64 & 0xfff) << 24 | bits >> IdSequence::NODE_BITS & 0xff_ffff;
+        let next = counter + 1;
+        let kept = bits & !(0xfff << 64 | 0xff_ffff << IdSequence::NODE_BITS);
+        Self((kept | (next >> 24 & 0xfff) << 64 | (next & 0xff_ffff) << IdSequence::NODE_BITS).to_be_bytes())
+    }
+
     /// The smallest id that an entry of that millisecond can have: a bound for range searches.
     pub fn floor_of(unix_ms: u64) -> Self {
         let [_, _, a, b, c, d, e, f] = unix_ms.to_be_bytes();
@@ -129,5 +138,18 @@ mod tests {
         }
         assert!(AuditId::floor_of(8) <= last && last < AuditId::floor_of(9));
         assert_eq!(last.unix_ms(), 8);
+    }
+
+    #[test]
+    fn within_a_millisecond_each_id_tells_the_next() {
+        let mut ids = IdSequence::new(7);
+        ids.next_id(5);
+        ids.counter = (1 << 24) - 3;
+        let mut last = ids.next_id(5);
+        for _ in 0..5 {
+            let id = ids.next_id(5);
+            assert_eq!(last.following(), id);
+            last = id;
+        }
     }
 }

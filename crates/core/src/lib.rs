@@ -3,13 +3,16 @@
 //! No clock, socket, file or environment is touched here: time and randomness are handed in, so that every
 //! rule can be tested by itself and means the same in `api`, in a `proxy` and in an offline verifier.
 
+pub mod canonical;
 pub mod code;
+pub mod export;
 pub mod header;
 pub mod id;
 pub mod jws;
 pub mod keys;
 pub mod merkle;
 pub mod pass;
+pub mod peers;
 pub mod principal;
 pub mod record;
 pub mod secret;
@@ -17,6 +20,7 @@ pub mod statement;
 pub mod target;
 pub mod time;
 pub mod token;
+pub mod verify;
 
 mod wire;
 

@@ -47,6 +47,11 @@ impl Tree {
         self.levels.last().and_then(|top| top.first()).copied().unwrap_or_else(|| sha256(b""))
     }
 
+    /// The leaves, in order.
+    pub fn leaves(&self) -> &[Digest] {
+        self.levels.first().map_or(&[], Vec::as_slice)
+    }
+
     /// The siblings on the way from leaf `index` to the root.
     pub fn inclusion_path(&self, index: usize) -> impl Iterator<Item = &Digest> {
         self.levels.iter().enumerate().filter_map(move |(height, level)| level.get((index >> height) ^ 1))

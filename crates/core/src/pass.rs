@@ -125,6 +125,55 @@ impl Claims<'_> {
         out.extend_from_slice(digest);
         out
     }
+
+    /// Reads the bytes that [`Claims::to_bytes`] gives; `None` when they are none.
+    pub fn from_bytes(bytes: &[u8]) -> Option<Claims<'_>> {
+        let mut reader = Reader(bytes);
+        if reader.u8()? != CLAIMS_VERSION {
+            return None;
+        }
+        let audit_id = AuditId(reader.array()?);
+        let expires_ms = reader.u64()?;
+        let audience = BootId(reader.array()?);
+        let fence = reader.u64()?;
+        let [method, region, service, selector, actor, subject] = [
+            reader.short_str()?,
+            reader.short_str()?,
+            reader.short_str()?,
+            reader.short_str()?,
+            reader.short_str()?,
+            reader.short_str()?,
+        ];
+        let path = reader.long_str()?;
+        let query = match (reader.flag()?, reader.long_str()?) {
+            (true, query) => Some(query),
+            (false, "") => None,
+            (false, _) => return None,
+        };
+        let headers = reader.digest()?;
+        let body = match (reader.flag()?, reader.u64()?, reader.digest()?) {
+            (false, length, digest) => BodyClaim::Whole(length, digest),
+            (true, length, digest) => BodyClaim::Prefix(length, digest),
+        };
+        reader.end()?;
+        let claims = Claims {
+            audit_id,
+            expires_ms,
+            audience,
+            fence,
+            method,
+            region,
+            service,
+            selector,
+            path,
+            query,
+            headers,
+            body,
+            actor,
+            subject,
+        };
+        Some(claims)
+    }
 }
 
 /// What a proxy can know of a pass only from the pass itself.

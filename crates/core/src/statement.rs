@@ -1,5 +1,9 @@
 //! The writer's signed word about one batch. The format is specified in `docs/pass.md`.
 
+pub(crate) mod line;
+
+pub use line::{InvalidLine, StatementLine};
+
 use crate::Digest;
 use crate::keys::{KeyId, PublicKey, SigningKey};
 use crate::wire::Reader;
@@ -11,6 +15,14 @@ const VERSION: u8 = 1;
 /// One process start of one `api`.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Debug)]
 pub struct WriterId(pub [u8; 16]);
+
+impl std::str::FromStr for WriterId {
+    type Err = crate::id::InvalidId;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        text.parse().map(|crate::id::AuditId(bytes)| Self(bytes))
+    }
+}
 
 impl std::fmt::Display for WriterId {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {

@@ -53,6 +53,20 @@ impl<'a> Reader<'a> {
         std::str::from_utf8(self.short()?).ok()
     }
 
+    pub(crate) fn long_str(&mut self) -> Option<&'a str> {
+        let length = self.u32()?;
+        std::str::from_utf8(self.take(usize::try_from(length).ok()?)?).ok()
+    }
+
+    /// A byte that is 0 or 1.
+    pub(crate) fn flag(&mut self) -> Option<bool> {
+        match self.u8()? {
+            0 => Some(false),
+            1 => Some(true),
+            _ => None,
+        }
+    }
+
     pub(crate) fn end(&self) -> Option<()> {
         self.0.is_empty().then_some(())
     }

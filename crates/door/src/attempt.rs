@@ -31,7 +31,7 @@ pub struct Origin {
     pub fence: u64,
 }
 
-/// Headers for the log: secrets masked, names of what was masked.
+/// Headers for the log: those of the client or the service, secrets masked, names of what was masked.
 pub(crate) fn recorded_headers<'a>(
     headers: &'a HeaderMap,
     redaction: &Redaction,
@@ -40,7 +40,7 @@ pub(crate) fn recorded_headers<'a>(
     let mut out = Headers::new();
     for name in headers.keys() {
         let text = name.as_str();
-        if text == header_pass() {
+        if is_own(text) {
             continue;
         }
         if redaction.masks_header(text) {
@@ -59,8 +59,9 @@ pub(crate) fn recorded_headers<'a>(
     out
 }
 
-fn header_pass() -> &'static str {
-    doorman_core::pass::HEADER
+/// Headers that Doorman builds from what the record says elsewhere.
+fn is_own(name: &str) -> bool {
+    name.starts_with("x-forwarded-") || name == "doorman-identity"
 }
 
 fn value_text(value: &http::HeaderValue) -> Cow<'_, str> {

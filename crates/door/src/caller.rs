@@ -131,31 +131,34 @@ impl Caller {
 
 /// A credential as it came, and whether it is to be taken off what is forwarded.
 #[derive(Clone, PartialEq, Eq, Hash, Debug)]
-pub(crate) enum Credential {
+pub enum Credential {
     Bearer(Box<str>),
     Basic(Box<str>),
 }
 
 /// A credential with the delegation headers beside it: what a thread remembers a caller by.
 #[derive(Clone, PartialEq, Eq, Hash)]
-pub(crate) struct Credentials {
-    pub(crate) credential: Credential,
+pub struct Credentials {
+    /// As it came.
+    pub credential: Credential,
     /// Name and token of the user on whose behalf the service acts.
-    pub(crate) delegation: Option<(Box<str>, Box<str>)>,
-    pub(crate) client_ip: Option<IpAddr>,
+    pub delegation: Option<(Box<str>, Box<str>)>,
+    /// Set for passwords, which are throttled by address.
+    pub client_ip: Option<IpAddr>,
 }
 
 /// Why no caller could be made of the headers.
-pub(crate) struct Refusal {
-    pub(crate) problem: Problem,
+pub struct Refusal {
+    /// What the caller is told.
+    pub problem: Problem,
     /// For the log only.
-    pub(crate) audit_reason: String,
+    pub audit_reason: String,
     /// Claimed, unproven.
-    pub(crate) claimed: Option<String>,
+    pub claimed: Option<String>,
 }
 
 impl Refusal {
-    pub(crate) fn new(problem: Problem, audit_reason: impl Into<String>) -> Self {
+    pub fn new(problem: Problem, audit_reason: impl Into<String>) -> Self {
         Self { problem, audit_reason: audit_reason.into(), claimed: None }
     }
 }
@@ -223,7 +226,7 @@ impl Credentials {
     ///
     /// `Doorman-Token` wins over `Authorization`, which then belongs to the service; `subprotocol` is the token that a
     /// browser's WebSocket offered.
-    pub(crate) fn from_headers(
+    pub fn from_headers(
         headers: &HeaderMap,
         subprotocol: Option<&str>,
         client_ip: IpAddr,
@@ -302,7 +305,7 @@ fn basic_parts(encoded: &str) -> Option<(String, Secret)> {
 }
 
 /// Makes a caller of credentials that no thread remembers.
-pub(crate) async fn verify(
+pub async fn verify(
     authenticate: &dyn Authenticate,
     policies: &PolicySet,
     credentials: &Credentials,

@@ -31,8 +31,11 @@ use std::cell::{Cell, RefCell};
 use std::net::IpAddr;
 use std::rc::Rc;
 use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 use tokio::runtime::Handle;
 
+/// With what Doorman adds they stay below the hundred that a proxy's listener reads.
+const MAX_HEADERS: usize = 88;
 const REASON: HeaderName = HeaderName::from_static("doorman-reason");
 
 /// What all threads of a process share.
@@ -57,6 +60,8 @@ pub struct DoorShared {
     pub identity_key: Box<dyn Fn(u64) -> Option<Arc<SigningKey>> + Send + Sync>,
     /// Counts refusals of the unverified.
     pub refusals: RefusalGate,
+    /// The process was asked to stop: `/readyz` says so, so that balancers send requests elsewhere.
+    pub draining: AtomicBool,
     /// Where what may block or wait long is run.
     pub control: Handle,
 }
@@ -381,6 +386,13 @@ impl Door {
             let refused = invalid("The method is not one that Doorman forwards.");
             return Err(Refusal {
                 problem: refused.problem.status(StatusCode::METHOD_NOT_ALLOWED),
+                ..refused
+            });
+        }
+        if arrival.headers.len() > MAX_HEADERS {
+            let refused = invalid("The request has too many headers.");
+            return Err(Refusal {
+                problem: refused.problem.status(StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE),
                 ..refused
             });
         }

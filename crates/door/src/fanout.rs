@@ -105,6 +105,7 @@ pub(crate) async fn send_to_all(
     let json = serde_json::to_vec(&answers).unwrap_or_default();
     let mut response = Response::new(AnswerBody::full(Bytes::from(json)));
     response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    response.headers_mut().insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
     if let Some(id) = answers.first().and_then(|answer| answer.audit_id.as_deref())
         && let Ok(value) = HeaderValue::try_from(id)
     {

@@ -160,6 +160,9 @@ async fn answered(
     }
     let instance: Option<Box<str>> =
         response.headers().get(INSTANCE).and_then(|id| id.to_str().ok()).map(Into::into);
+    if instance.is_none() {
+        return turned_away(guard, permit, response.status());
+    }
     let mut client_headers = headers::inbound(response.headers());
     client_headers.insert(AUDIT_ID, id_value(audit_id));
     let status = response.status();
@@ -205,6 +208,23 @@ async fn answered(
         *answer.version_mut() = Version::HTTP_11;
     }
     answer
+}
+
+/// The proxy's HTTP listener answered by itself, since nobody else answers without naming an instance or an error: it could
+/// not read the request, so nobody behind it got it.
+fn turned_away(
+    guard: OutcomeGuard,
+    permit: &crate::permit::Permit,
+    status: StatusCode,
+) -> Response<AnswerBody> {
+    let audit_id = guard.attempt();
+    let is_large = matches!(status, StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE | StatusCode::URI_TOO_LONG);
+    let code = if is_large { Code::TooLarge } else { Code::RegionUnavailable };
+    guard.failed(OutcomeState::Unsent, code, &format!("the proxy's listener answered {status}"));
+    let region = permit.target().region();
+    let detail =
+        format!("The proxy of {region} could not read the request ({status}). No byte of it was sent.");
+    answer_problem(Problem::new(code, detail).hint("Send fewer and shorter headers."), audit_id)
 }
 
 /// What a proxy says of a request that it could not bring to an end.

@@ -2,7 +2,7 @@
 
 use crate::caller::Caller;
 use crate::door::DoorThread;
-use doorman_core::header::{Class, classify, is_masked_in_response};
+use doorman_core::header::{Class, classify, is_masked_in_response, is_own};
 use doorman_core::pass;
 use doorman_core::target::Target;
 use http::{HeaderMap, HeaderName, HeaderValue, header};
@@ -130,13 +130,13 @@ pub(crate) fn inbound(from: &HeaderMap) -> HeaderMap {
     let mut out = HeaderMap::with_capacity(from.len() + 4);
     for (name, value) in from {
         let text = name.as_str();
-        if is_masked_in_response(text) {
+        if is_masked_in_response(text) || is_password_challenge(name, value) {
             if let Ok(renamed) = HeaderName::try_from(format!("doorman-service-{text}")) {
                 out.append(renamed, value.clone());
             }
         } else if text == "doorman-instance" {
             out.insert(INSTANCE, value.clone());
-        } else if !text.starts_with("doorman-") && is_forwarded_response(text) {
+        } else if !is_own(text) && is_forwarded_response(text) {
             out.append(name.clone(), value.clone());
         }
     }
@@ -144,6 +144,14 @@ pub(crate) fn inbound(from: &HeaderMap) -> HeaderMap {
     out.insert(header::CONTENT_SECURITY_POLICY, HeaderValue::from_static("sandbox"));
     out.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
     out
+}
+
+/// A challenge on which a browser asks for a password, as if Doorman wanted it.
+fn is_password_challenge(name: &HeaderName, value: &HeaderValue) -> bool {
+    name == header::WWW_AUTHENTICATE && {
+        let value = value.as_bytes().to_ascii_lowercase();
+        [&b"basic"[..], b"digest"].iter().any(|scheme| memchr::memmem::find(&value, scheme).is_some())
+    }
 }
 
 /// Whether a response header goes on: `content-length` describes a `HEAD` answer, the rest of the framing does not.

@@ -9,6 +9,8 @@ use serde_json::json;
 pub mod exit {
     /// The command failed.
     pub const FAILED: u8 = 1;
+    /// `audit verify` could not look.
+    pub const NOT_LOOKED: u8 = 2;
     /// There is no credential, or it is no good any more.
     pub const UNAUTHENTICATED: u8 = 3;
     /// Policy, or the state of things, does not allow it.
@@ -100,7 +102,9 @@ fn show_problem(problem: &Problem, json: bool) {
         return;
     }
     eprintln!("doorman: {} ({})", clean(&problem.title), clean(&problem.code));
-    if let Some(detail) = problem.detail.as_deref().filter(|detail| *detail != problem.title) {
+    if let Some(detail) =
+        problem.detail.as_deref().filter(|detail| detail.trim_end_matches('.') != problem.title)
+    {
         eprintln!("  {}", clean(detail));
     }
     for error in &problem.errors {

@@ -15,6 +15,10 @@ use cli::{Cli, Command};
 use config::{Environment, Files};
 use std::process::ExitCode;
 
+/// The send path allocates and frees small things on a few threads, which is what this allocator is best at.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 fn main() -> ExitCode {
     // Fails only where a provider was installed before; there is one provider in this program.
     let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();

@@ -7,12 +7,12 @@ use hyper::body::{Body, Incoming};
 use hyper::client::conn::{http1, http2};
 use hyper_util::rt::TokioIo;
 use std::cell::RefCell;
-use std::collections::HashMap;
+use std::collections::{HashMap, VecDeque};
 use std::rc::Rc;
 use std::time::{Duration, Instant};
 
-/// Idle HTTP/1 connections kept for one peer.
-const MAX_IDLE: usize = 512;
+/// HTTP/1 connections kept for one peer, free or not.
+const MAX_KNOWN: usize = 1_024;
 /// An idle connection is not used again after this long.
 const MAX_IDLE_AGE: Duration = Duration::from_secs(55);
 
@@ -46,7 +46,7 @@ struct Idle<B> {
 }
 
 struct Peers<B> {
-    idle: HashMap<u64, Vec<Idle<B>>>,
+    idle: HashMap<u64, VecDeque<Idle<B>>>,
     multiplexed: HashMap<u64, http2::SendRequest<B>>,
 }
 
@@ -117,8 +117,7 @@ where
             };
             match within(timeout, sender.try_send_request(request)).await? {
                 Ok(response) => {
-                    // The connection becomes free when the body has been read; hyper tells through `poll_ready`.
-                    self.put_back_when_ready(key, sender);
+                    self.put_back(key, sender);
                     return Ok(response);
                 }
                 Err(mut error) => match error.take_message() {
@@ -159,34 +158,30 @@ where
         Err(SendError::Unsent("no connection".into()))
     }
 
+    /// A connection that is free now. Those that still carry an answer stay in the queue: asking them is cheaper than
+    /// being told by a task for each request.
     fn take_idle(&self, key: u64) -> Option<http1::SendRequest<B>> {
         let mut peers = self.peers.borrow_mut();
-        let idle = peers.idle.get_mut(&key)?;
-        while let Some(Idle { sender, since }) = idle.pop() {
-            if sender.is_ready() && since.elapsed() < MAX_IDLE_AGE {
+        let known = peers.idle.get_mut(&key)?;
+        for _ in 0..known.len() {
+            let Idle { sender, since } = known.pop_front()?;
+            if sender.is_closed() {
+                continue;
+            }
+            if !sender.is_ready() {
+                known.push_back(Idle { sender, since });
+            } else if since.elapsed() < MAX_IDLE_AGE {
                 return Some(sender);
             }
         }
         None
     }
 
-    fn put_back_when_ready(&self, key: u64, mut sender: http1::SendRequest<B>) {
-        if sender.is_ready() {
-            return self.put_back(key, sender);
-        }
-        let pool = self.clone();
-        tokio::task::spawn_local(async move {
-            if sender.ready().await.is_ok() {
-                pool.put_back(key, sender);
-            }
-        });
-    }
-
     fn put_back(&self, key: u64, sender: http1::SendRequest<B>) {
         let mut peers = self.peers.borrow_mut();
-        let idle = peers.idle.entry(key).or_default();
-        if idle.len() < MAX_IDLE {
-            idle.push(Idle { sender, since: Instant::now() });
+        let known = peers.idle.entry(key).or_default();
+        if known.len() < MAX_KNOWN {
+            known.push_back(Idle { sender, since: Instant::now() });
         }
     }
 

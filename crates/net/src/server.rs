@@ -6,6 +6,7 @@ use crate::limits::Limits;
 use crate::stream::Stream;
 use bytes::Bytes;
 use http::{Request, Response};
+use http_body::{Body, Frame, SizeHint};
 use hyper::body::Incoming;
 use hyper::service::service_fn;
 use hyper_util::rt::TokioIo;
@@ -15,9 +16,11 @@ use std::cell::RefCell;
 use std::convert::Infallible;
 use std::future::Future;
 use std::net::{SocketAddr, TcpListener};
+use std::pin::Pin;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, AtomicUsize, Ordering};
+use std::task::{Context, Poll};
 use std::time::Duration;
 use tokio::net::TcpStream;
 use tokio::sync::mpsc;
@@ -27,7 +30,7 @@ use tokio_util::sync::CancellationToken;
 /// Answers requests on one server thread.
 pub trait Handler: 'static {
     /// The body of its answers.
-    type Body: http_body::Body<Data = Bytes, Error: Into<Box<dyn std::error::Error + Send + Sync>>> + 'static;
+    type Body: Body<Data = Bytes, Error: Into<Box<dyn std::error::Error + Send + Sync>>> + Unpin + 'static;
 
     /// Answers one request.
     fn handle(
@@ -286,6 +289,32 @@ impl Drop for InFlight {
     }
 }
 
+/// The body of an answer. Its request is in flight until it has gone out: what the client sends meanwhile is no new request.
+struct OpenBody<B> {
+    body: B,
+    _in_flight: InFlight,
+}
+
+impl<B: Body + Unpin> Body for OpenBody<B> {
+    type Data = B::Data;
+    type Error = B::Error;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<B::Data>, B::Error>>> {
+        Pin::new(&mut self.body).poll_frame(cx)
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.body.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.body.size_hint()
+    }
+}
+
 async fn serve_connection<H: Handler>(
     handler: Rc<H>,
     tcp: TcpStream,
@@ -310,25 +339,23 @@ async fn serve_connection<H: Handler>(
         let answer = handler.clone().handle(request, conn.clone());
         async move {
             let answer = answer.await;
-            drop(in_flight);
-            Ok::<_, Infallible>(answer)
+            Ok::<_, Infallible>(answer.map(|body| OpenBody { body, _in_flight: in_flight }))
         }
     });
     let mut builder = auto::Builder::new(LocalExec);
-    builder
-        .http1()
-        .max_buf_size(shared.limits.max_head_bytes.max(8192))
-        .half_close(false)
-        .pipeline_flush(true);
+    builder.http1().max_buf_size(shared.limits.max_head_bytes.max(8192)).half_close(false);
     builder
         .http2()
         .max_concurrent_streams(shared.limits.max_streams)
         .max_header_list_size(u32::try_from(shared.limits.max_head_bytes).unwrap_or(u32::MAX));
     let connection = builder.serve_connection_with_upgrades(TokioIo::new(stream), service);
     let mut connection = std::pin::pin!(connection);
+    // A token of its own: polled with the connection, it must not be a lock that all connections share.
+    let closing = shared.closing.child_token();
     let ended = tokio::select! {
+        biased;
         ended = connection.as_mut() => ended,
-        () = shared.closing.cancelled() => {
+        () = closing.cancelled() => {
             connection.as_mut().graceful_shutdown();
             connection.await
         }

@@ -5,7 +5,7 @@ use crate::body::OutBody;
 use crate::handler::{Honoured, ProxyHandler};
 use crate::registry::{Instance, Service};
 use doorman_core::code::Code;
-use doorman_core::header::{Class, classify};
+use doorman_core::header::{Class, HOP_BY_HOP, classify, is_own};
 use doorman_core::pass;
 use doorman_core::target::Selector;
 use doorman_egress::{Protocol, SendError};
@@ -30,8 +30,11 @@ pub(crate) async fn forward(proxy: &ProxyHandler, mut honoured: Honoured) -> Res
         },
     };
     let mut why = "the service has no instance".to_owned();
-    for instance in candidates {
-        match send_to(proxy, service, &instance, &mut honoured).await {
+    let mut headers = Some(outbound(&mut honoured));
+    let last = candidates.len().saturating_sub(1);
+    for (turn, instance) in candidates.into_iter().enumerate() {
+        let headers = if turn == last { headers.take() } else { headers.clone() };
+        match send_to(proxy, service, &instance, &mut honoured, headers.unwrap_or_default()).await {
             Ok(response) => return answered(response, &instance, honoured.upgrade.take()),
             Err(error) if error.is_unsent() => {
                 instance.set_healthy(false);
@@ -52,6 +55,7 @@ async fn send_to(
     service: &Service,
     instance: &Instance,
     honoured: &mut Honoured,
+    headers: HeaderMap,
 ) -> Result<Response<Incoming>, SendError> {
     let mut request = Request::new(honoured.body.take());
     *request.method_mut() = honoured.method.clone();
@@ -66,37 +70,48 @@ async fn send_to(
         }
     };
     *request.uri_mut() = uri.ok_or_else(|| SendError::Unsent("the path is no URI".into()))?;
-    *request.headers_mut() = outbound(honoured, service.protocol, authority);
+    *request.headers_mut() = headers;
+    fit_link(
+        request.headers_mut(),
+        service.protocol,
+        authority,
+        honoured.upgrade.as_ref().map(|(_, protocol)| protocol),
+    );
     proxy
         .pool
         .send(instance.key, &instance.peer, service.protocol, request, Some(service.response_timeout))
         .await
 }
 
-/// What a service sees.
-fn outbound(honoured: &Honoured, protocol: Protocol, authority: &str) -> HeaderMap {
-    let mut out = HeaderMap::with_capacity(honoured.headers.len() + 4);
-    if protocol == Protocol::Http1
-        && let Ok(host) = HeaderValue::try_from(authority)
-    {
-        out.insert(header::HOST, host);
-    }
-    for (name, value) in &honoured.headers {
-        if classify(name.as_str()) != Class::HopByHop && *name != pass::HEADER {
-            out.append(name.clone(), value.clone());
-        }
+/// What a service sees: exactly the headers that the pass binds, and the audit id.
+fn outbound(honoured: &mut Honoured) -> HeaderMap {
+    let mut out = std::mem::take(&mut honoured.headers);
+    out.remove(pass::HEADER);
+    for name in HOP_BY_HOP {
+        out.remove(name);
     }
     if let Ok(id) = HeaderValue::from_bytes(&honoured.pass.audit_id.encode()) {
         out.insert(REQUEST_ID, id);
     }
-    if let Some((_, protocol)) = &honoured.upgrade {
-        out.insert(header::CONNECTION, HeaderValue::from_static("upgrade"));
-        out.insert(header::UPGRADE, protocol.clone());
-    }
-    if protocol == Protocol::Http2 {
-        out.insert(header::TE, HeaderValue::from_static("trailers"));
-    }
     out
+}
+
+/// Makes headers fit the connection to an instance.
+fn fit_link(headers: &mut HeaderMap, protocol: Protocol, authority: &str, upgrade: Option<&HeaderValue>) {
+    match protocol {
+        Protocol::Http1 => {
+            if let Ok(host) = HeaderValue::try_from(authority) {
+                headers.insert(header::HOST, host);
+            }
+            if let Some(upgrade) = upgrade {
+                headers.insert(header::CONNECTION, HeaderValue::from_static("upgrade"));
+                headers.insert(header::UPGRADE, upgrade.clone());
+            }
+        }
+        Protocol::Http2 => {
+            headers.insert(header::TE, HeaderValue::from_static("trailers"));
+        }
+    }
 }
 
 /// A service's answer without what belongs to its connection or speaks in Doorman's name.
@@ -118,7 +133,7 @@ fn answered(
     for (name, value) in &parts.headers {
         let text = name.as_str();
         let is_kept = text == "content-length" || text == "trailer" || classify(text) != Class::HopByHop;
-        if is_kept && !text.starts_with("doorman-") {
+        if is_kept && !is_own(text) {
             headers.append(name.clone(), value.clone());
         }
     }

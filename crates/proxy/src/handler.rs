@@ -6,7 +6,7 @@ use crate::control;
 use crate::forward::forward;
 use crate::server::Shared;
 use doorman_core::code::Code;
-use doorman_core::header::{self, Class, classify};
+use doorman_core::header::{self, HOP_BY_HOP};
 use doorman_core::pass::{self, Claims, Pass, PassError};
 use doorman_core::target::Target;
 use doorman_egress::Pool;
@@ -130,12 +130,12 @@ fn single_pass(headers: &HeaderMap) -> Option<&[u8]> {
     values.next().is_none().then(|| first.as_bytes())
 }
 
-/// The headers that a pass binds: all but framing, hop-by-hop and the pass itself.
+/// The headers that a pass binds: all that are forwarded, which is all but framing, hop-by-hop and the pass itself.
 fn bound_headers(headers: &HeaderMap) -> impl Iterator<Item = (&str, &[u8])> {
     headers
         .iter()
         .map(|(name, value)| (name.as_str(), value.as_bytes()))
-        .filter(|(name, _)| classify(name) != Class::HopByHop && *name != pass::HEADER)
+        .filter(|(name, _)| !HOP_BY_HOP.contains(name) && *name != pass::HEADER)
 }
 
 fn upgrade_of(request: &mut Request<Incoming>) -> Option<(OnUpgrade, HeaderValue)> {

@@ -22,6 +22,9 @@ const WATCH: Duration = Duration::from_secs(1);
 /// How long new requests are refused before connections close: `api` polls within this time and goes elsewhere.
 const ANNOUNCE: Duration = Duration::from_millis(2_500);
 
+/// Bytes that `api` may add to a request's head: the pass, the identity assertion, forwarding headers.
+const HEAD_ROOM: usize = 32 * 1024;
+
 /// A proxy that cannot start.
 #[derive(Debug, thiserror::Error)]
 pub enum ProxyError {
@@ -95,7 +98,10 @@ impl Proxy {
             draining: AtomicBool::new(false),
             in_flight: AtomicUsize::new(0),
         });
-        let listener = Listener::bind(settings.listen, settings.tls, settings.limits)?;
+        let mut limits = settings.limits;
+        // A head that just fitted `api` comes with the pass and what else `api` adds.
+        limits.max_head_bytes = limits.max_head_bytes.saturating_add(HEAD_ROOM);
+        let listener = Listener::bind(settings.listen, settings.tls, limits)?;
         let threads = match settings.threads {
             0 => std::thread::available_parallelism().map_or(1, usize::from),
             threads => threads,

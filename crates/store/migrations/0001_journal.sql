@@ -7,13 +7,14 @@ BEGIN
 END $$;
 
 --- all
--- One row for each entry. `claims` is empty for what is no attempt.
+-- One row for each entry. `claims` is empty for what is no attempt. Not WITHOUT ROWID on SQLite: a clustered row of
+-- more than a quarter page takes an overflow page of its own, which made commits write twice as much.
 CREATE TABLE journal (
     id {id} NOT NULL PRIMARY KEY,
     writer {id} NOT NULL,
     claims {blob} NOT NULL,
     record {blob} NOT NULL
-) {clustered};
+) {table};
 
 -- One row for each batch, in the batch's own transaction. `body` is what is hashed and signed.
 CREATE TABLE statement (
@@ -41,12 +42,14 @@ CREATE TABLE statement_signature (
 --- append-only statement_signature
 
 --- all
--- One row for each start of an `api` process.
+-- One row for each start of an `api` process. `peers` lists the writers that it found, of which its first statement
+-- holds the digest.
 CREATE TABLE writer (
     id {id} NOT NULL PRIMARY KEY,
     started_ms {int} NOT NULL,
     lease_ms {int} NOT NULL,
-    closed_ms {int}
+    closed_ms {int},
+    peers {blob} NOT NULL
 ) {clustered};
 
 -- Moves with each revocation. A batch's transaction holds it still.

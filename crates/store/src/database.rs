@@ -23,12 +23,20 @@ pub struct DatabaseConfig {
     pub max_connections: u32,
     /// How long to wait for a connection.
     pub acquire_timeout: Duration,
+    /// Whether a SQLite file that is not there is made.
+    pub creates: bool,
 }
 
 impl DatabaseConfig {
     /// `url` with the usual limits.
     pub fn new(url: impl Into<String>) -> Self {
-        Self { url: url.into(), max_connections: 8, acquire_timeout: Duration::from_secs(3) }
+        let acquire_timeout = Duration::from_secs(3);
+        Self { url: url.into(), max_connections: 8, acquire_timeout, creates: true }
+    }
+
+    /// Only what is there already: nothing is made, and the audit index may be missing.
+    pub fn existing(url: impl Into<String>) -> Self {
+        Self { creates: false, ..Self::new(url) }
     }
 }
 
@@ -56,12 +64,20 @@ impl Database {
         let options = Options::parse(&config.url)?;
         let (pool, index) = match &options {
             Options::Sqlite(options) => {
+                let options = options.clone().create_if_missing(config.creates);
                 let pool = limits(config).connect_with(options.clone()).await?;
                 let mut file = options.get_filename().as_os_str().to_owned();
                 file.push(".index");
                 // Derived: what a power cut takes is indexed again.
-                let derived = options.clone().filename(file).synchronous(SqliteSynchronous::Normal);
-                let index = limits(config).connect_with(derived).await?;
+                let derived = options
+                    .clone()
+                    .filename(file)
+                    .synchronous(SqliteSynchronous::Normal)
+                    .pragma("wal_autocheckpoint", "1000");
+                let index = match config.creates {
+                    true => limits(config).connect_with(derived).await?,
+                    false => limits(config).connect_lazy_with(derived),
+                };
                 (Pool::Sqlite(SqliteFile::new(pool)), Pool::Sqlite(SqliteFile::new(index)))
             }
             Options::MySql(options) => {
@@ -117,7 +133,7 @@ impl Database {
 }
 
 /// What each MySQL session is set to: no gap locks, and no value cut to fit.
-pub(crate) const MYSQL_SESSION: &str = "SET SESSION sql_mode = CONCAT(@@sql_mode, ',STRICT_ALL_TABLES'); \
+const MYSQL_SESSION: &str = "SET SESSION sql_mode = CONCAT(@@sql_mode, ',STRICT_ALL_TABLES'); \
      SET SESSION TRANSACTION ISOLATION LEVEL READ COMMITTED";
 
 fn limits<DB: sqlx::Database>(config: &DatabaseConfig) -> PoolOptions<DB> {
@@ -154,6 +170,8 @@ fn sqlite_options(path: &Path) -> SqliteConnectOptions {
         .synchronous(SqliteSynchronous::Full)
         // Only macOS needs it, where a plain fsync stops at the drive's cache.
         .pragma("fullfsync", "1")
+        // The journal copies the log itself; this is for processes without one.
+        .pragma("wal_autocheckpoint", "8000")
         .busy_timeout(Duration::from_secs(5))
         .disable_statement_logging()
 }

@@ -3,7 +3,6 @@
 use crate::StoreError;
 use crate::dialect::Dialect;
 use futures_util::TryStreamExt as _;
-use futures_util::stream::BoxStream;
 use sqlx::mysql::{MySqlArguments, MySqlRow};
 use sqlx::postgres::{PgArguments, PgRow};
 use sqlx::sqlite::{SqliteArguments, SqliteRow};
@@ -238,18 +237,6 @@ impl Pool {
         args: &[Value<'_>],
     ) -> Result<Option<Row>, StoreError> {
         Ok(self.rows(sql, args).await?.pop())
-    }
-
-    /// Rows one by one, in bounded memory.
-    pub(crate) fn stream<'a>(
-        &'a self,
-        sql: impl Into<Sql>,
-        args: &[Value<'_>],
-    ) -> Result<BoxStream<'a, Result<Row, StoreError>>, StoreError> {
-        let sql = self.sql(sql);
-        Ok(on_each!(self, Pool(file => &file.pool, pool => pool), |on, arguments, wrap| {
-            Box::pin(sqlx::query_with(sql, arguments(args)?).fetch(on).map_ok(wrap).map_err(StoreError::from))
-        }))
     }
 
     pub(crate) async fn close(&self) {

@@ -34,6 +34,18 @@ pub enum StoreError {
     /// The database did not do it.
     #[error("the database failed")]
     Sql(#[source] sqlx::Error),
+    /// SQLite did not do it, on the journal's own connection.
+    #[error("the database failed")]
+    Sqlite(#[source] rusqlite::Error),
+}
+
+impl From<rusqlite::Error> for StoreError {
+    fn from(error: rusqlite::Error) -> Self {
+        match error.sqlite_error_code() {
+            Some(rusqlite::ErrorCode::ConstraintViolation) => Self::Conflict,
+            _ => Self::Sqlite(error),
+        }
+    }
 }
 
 impl From<sqlx::Error> for StoreError {

@@ -1,6 +1,7 @@
 //! The audit index: what a list searches, derived from the journal. Each step moves some statements of each writer into
 //! it, in one transaction with the cursor, so that any number of replicas may run steps.
 
+mod check;
 pub(crate) mod row;
 mod step;
 mod sweep;

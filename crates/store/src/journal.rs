@@ -1,7 +1,7 @@
 //! The journal: batches of entries, committed durably in one transaction each. The one hot path of this crate.
 //!
-//! A commit is one round trip to each database: a multi-statement text for SQLite, one command for MySQL, one function
-//! call for Postgres. The revocation epoch is compared inside the transaction, under its shared lock.
+//! A commit is one round trip to each server, a command to MySQL and a function call to Postgres, and prepared inserts
+//! on SQLite. The revocation epoch is compared inside the transaction, under its shared lock.
 
 mod mysql;
 mod postgres;
@@ -11,9 +11,10 @@ use crate::database::Options;
 use crate::driver::{Pool, args};
 use crate::{CommitError, Database, StoreError};
 use doorman_core::id::AuditId;
+use doorman_core::peers::{PeerBook, PeerList};
 use doorman_core::statement::WriterId;
 use doorman_core::{Digest, sha256};
-use sqlx::{ConnectOptions as _, Connection as _, MySqlConnection, PgConnection, SqliteConnection};
+use sqlx::{ConnectOptions as _, Connection as _, MySqlConnection, PgConnection};
 
 /// One entry of a batch.
 #[derive(Clone, Copy)]
@@ -59,11 +60,10 @@ impl Batch<'_> {
 pub struct Journal {
     database: Database,
     link: Option<Link>,
-    sqlite_texts: sqlite::Texts,
 }
 
 enum Link {
-    Sqlite(SqliteConnection),
+    Sqlite(sqlite::SqliteLink),
     MySql(MySqlConnection),
     Postgres(PgConnection),
 }
@@ -72,14 +72,14 @@ enum Link {
 enum Failure {
     /// The guard refused the batch; the transaction is over and the connection in order.
     EpochMoved,
-    NotCommitted(sqlx::Error),
-    Unknown(sqlx::Error),
+    NotCommitted(StoreError),
+    Unknown(StoreError),
 }
 
 impl Journal {
     pub(crate) async fn open(database: Database) -> Result<Self, StoreError> {
         let link = Some(Link::open(&database).await?);
-        Ok(Self { database, link, sqlite_texts: sqlite::Texts::default() })
+        Ok(Self { database, link })
     }
 
     /// Writes down a new writer, whose lease lasts `lease_ms` from `now_ms`, and returns the number and hash of every
@@ -98,16 +98,33 @@ impl Journal {
                 &[],
             )
             .await?;
+        let known = rows
+            .iter()
+            .map(|row| Ok((WriterId(row.array(0)?), row.uint(1)?, sha256(&row.bytes(2)?))))
+            .collect::<Result<Vec<_>, StoreError>>()?;
+        let lists = tx.rows("SELECT id, peers FROM writer ORDER BY started_ms, id", &[]).await?;
+        let (mut book, mut newest) = (PeerBook::default(), None);
+        for row in lists {
+            let id = WriterId(row.array(0)?);
+            newest = Some(id);
+            // One that cannot be read is no base for another; verification names it.
+            if let Some(list) = PeerList::from_bytes(&row.bytes(1)?) {
+                book.insert(id, list);
+            }
+        }
+        let peers = book.describe(newest, &known.iter().map(|(peer, number, _)| (*peer, *number)).collect());
         tx.execute(
-            "INSERT INTO writer (id, started_ms, lease_ms) VALUES (?, ?, ?)",
-            args![writer.0, now_ms, now_ms.saturating_add(lease_ms)],
+            "INSERT INTO writer (id, started_ms, lease_ms, peers) VALUES (?, ?, ?, ?)",
+            args![writer.0, now_ms, now_ms.saturating_add(lease_ms), peers.to_bytes()],
         )
         .await?;
         tx.commit().await?;
-        rows.iter().map(|row| Ok((WriterId(row.array(0)?), row.uint(1)?, sha256(&row.bytes(2)?)))).collect()
+        Ok(known)
     }
 
     /// Commits a batch. When it returns `Ok`, the batch is durable; see [`CommitError`] for what else can be.
+    ///
+    /// On SQLite the calling thread is blocked until then: give the journal a thread of its own.
     ///
     /// A batch of at most [`Database::max_batch_bytes`] fits. Dropping the future in between leaves the batch unknown,
     /// as in [`CommitError::Unknown`].
@@ -118,13 +135,13 @@ impl Journal {
             None => Link::open(&self.database).await.map_err(CommitError::NotCommitted)?,
         };
         let ended = match (&mut link, &self.database.pool) {
-            (Link::Sqlite(connection), Pool::Sqlite(file)) => {
+            (Link::Sqlite(link), Pool::Sqlite(file)) => {
                 let _turn = file.write_turn().await;
-                sqlite::commit(connection, &mut self.sqlite_texts, batch).await
+                link.commit(batch)
             }
             (Link::MySql(connection), _) => mysql::commit(connection, batch).await,
             (Link::Postgres(connection), _) => postgres::commit(connection, batch).await,
-            (Link::Sqlite(_), _) => Err(Failure::NotCommitted(sqlx::Error::PoolClosed)),
+            (Link::Sqlite(_), _) => Err(Failure::NotCommitted(sqlx::Error::PoolClosed.into())),
         };
         match ended {
             Ok(()) => {
@@ -137,8 +154,8 @@ impl Journal {
                 let (epoch, revoked) = moved.map_err(CommitError::NotCommitted)?;
                 Err(CommitError::EpochMoved { epoch, revoked })
             }
-            Err(Failure::NotCommitted(error)) => Err(CommitError::NotCommitted(error.into())),
-            Err(Failure::Unknown(error)) => Err(CommitError::Unknown(error.into())),
+            Err(Failure::NotCommitted(error)) => Err(CommitError::NotCommitted(error)),
+            Err(Failure::Unknown(error)) => Err(CommitError::Unknown(error)),
         }
     }
 
@@ -185,7 +202,7 @@ impl Journal {
 impl Link {
     async fn open(database: &Database) -> Result<Self, StoreError> {
         Ok(match &*database.options {
-            Options::Sqlite(options) => Self::Sqlite(options.connect().await?),
+            Options::Sqlite(options) => Self::Sqlite(sqlite::SqliteLink::open(options.get_filename())?),
             Options::MySql(options) => Self::MySql(mysql::open(options).await?),
             Options::Postgres(options) => Self::Postgres(options.connect().await?),
         })
@@ -232,7 +249,7 @@ impl Drop for Journal {
         if let (Some(link), Ok(runtime)) = (self.link.take(), tokio::runtime::Handle::try_current()) {
             runtime.spawn(async move {
                 let _ = match link {
-                    Link::Sqlite(connection) => connection.close().await,
+                    Link::Sqlite(_) => Ok(()),
                     Link::MySql(connection) => connection.close().await,
                     Link::Postgres(connection) => connection.close().await,
                 };

@@ -120,9 +120,13 @@ impl Database {
         }
     }
 
-    /// Forgets tries before `before_ms`: now less the longer of the rule's times.
-    pub async fn prune_logins(&self, before_ms: u64) -> Result<u64, StoreError> {
-        let tries = self.pool.execute("DELETE FROM login_try WHERE at_ms < ?", args![before_ms]).await?;
+    /// Forgets failures and successes that no longer count by the rule; how many.
+    pub async fn prune_logins(&self, now_ms: u64, rule: &ThrottleRule) -> Result<u64, StoreError> {
+        let sql = "DELETE FROM login_try WHERE at_ms <= ? AND state = ?";
+        let mut tries = 0;
+        for (age_ms, state) in [(rule.window_ms, OPEN_OR_FAILED), (rule.trusted_ms, SUCCEEDED)] {
+            tries += self.pool.execute(sql, args![now_ms.saturating_sub(age_ms), state]).await?;
+        }
         let sql = "DELETE FROM login_account WHERE NOT EXISTS \
              (SELECT 1 FROM login_try WHERE login_try.account = login_account.account)";
         self.pool.execute(sql, &[]).await?;

@@ -2,7 +2,7 @@
 
 pub(crate) mod login;
 pub(crate) mod me;
-mod owner;
+pub(crate) mod owner;
 pub(crate) mod service_accounts;
 pub(crate) mod sessions;
 pub(crate) mod tokens;

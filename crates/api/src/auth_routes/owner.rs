@@ -66,7 +66,8 @@ pub(crate) async fn find_owned(
     let is_id = hex::decode_to_slice(id, &mut bytes).is_ok();
     let found = if is_id { state.authenticator.session_info(&bytes).await? } else { None };
     let found = found.filter(|info| kind.is_none_or(|kind| info.facts.kind == kind));
-    let absent = || Problem::new(Code::NotFound, "There is no such live session or token, or it is not yours.");
+    let absent =
+        || Problem::new(Code::NotFound, "There is no such live session or token, or it is not yours.");
     match found {
         Some(info) if info.facts.principal == *caller.subject() || manages_all(caller) => Ok(info),
         Some(_) => Err(state.deny(&caller.arrival, caller.kind, &caller.caller, absent()).await),

@@ -72,7 +72,8 @@ fn check(new: &NewPersonalToken, now_ms: u64) -> ApiResult<u64> {
     let mut wrong = |field: &str, detail: &str| {
         errors.push(FieldError { field: field.to_owned(), detail: detail.to_owned() });
     };
-    if new.name.trim().is_empty() || new.name.chars().count() > 100 || new.name.chars().any(char::is_control) {
+    if new.name.trim().is_empty() || new.name.chars().count() > 100 || new.name.chars().any(char::is_control)
+    {
         wrong("name", "1 to 100 characters, none of them control characters");
     }
     let expires_ms = parse_rfc3339(&new.expires_at);

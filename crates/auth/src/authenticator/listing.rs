@@ -89,6 +89,23 @@ impl Authenticator {
         }
     }
 
+    /// Ends the sessions in which a service acts for users by exchanged tokens.
+    pub(super) async fn revoke_acted_by(&self, service: &Principal) -> Result<(), AuthError> {
+        let mut cursor = None;
+        loop {
+            let (page, next) = self.page(None, Some(SessionKind::Exchanged), cursor.as_deref(), 500).await?;
+            let acted = page.iter().filter(|info| info.facts.actor.as_ref() == Some(service));
+            let ids: Vec<_> = acted.map(|info| info.facts.id).collect();
+            if !ids.is_empty() {
+                self.revoke(&ids).await?;
+            }
+            match next {
+                Some(next) => cursor = Some(next),
+                None => return Ok(()),
+            }
+        }
+    }
+
     async fn page(
         &self,
         of: Option<&Principal>,

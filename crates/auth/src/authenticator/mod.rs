@@ -21,6 +21,7 @@ use crate::{AuthError, Clock, KeyRing, Revocations};
 use doorman_core::code::Code;
 use doorman_store::Database;
 use std::sync::Arc;
+use std::sync::atomic::AtomicU32;
 use std::time::Duration;
 
 /// How many sessions and how many verified tokens and passwords are kept in memory, each.
@@ -50,6 +51,8 @@ struct Inner {
     service_secrets: moka::future::Cache<Fingerprint, Arc<service::ProvenSecret>>,
     /// Secrets that are no service account's, until when (ms): spares the hashing.
     wrong_secrets: moka::sync::Cache<Fingerprint, u64>,
+    /// How many those were, by account and address.
+    wrong_by_origin: moka::sync::Cache<Fingerprint, Arc<AtomicU32>>,
     upkeep: upkeep::Upkeep,
 }
 
@@ -83,6 +86,10 @@ impl Authenticator {
                 .time_to_live(settings.service_ttl)
                 .build(),
             wrong_secrets: moka::sync::Cache::builder().max_capacity(CAPACITY).time_to_live(KEEP).build(),
+            wrong_by_origin: moka::sync::Cache::builder()
+                .max_capacity(CAPACITY)
+                .time_to_live(Duration::from_millis(service::WRONG_MS))
+                .build(),
             upkeep: upkeep::Upkeep::default(),
             settings,
             keys,

@@ -12,10 +12,15 @@ use doorman_store::{SecretRow, ServiceAccountRow, SessionKind, StoreError};
 use ipnet::IpNet;
 use std::net::IpAddr;
 use std::sync::Arc;
+use std::sync::atomic::Ordering::Relaxed;
 use std::time::Duration;
 
 /// A secret that was wrong is refused from memory for this long.
-const WRONG_MS: u64 = 60_000;
+pub(super) const WRONG_MS: u64 = 60_000;
+
+/// So many different wrong secrets are hashed for one account and address within [`WRONG_MS`]; each takes a core some
+/// milliseconds. The secrets of services are random, so this is against exhaustion rather than against guessing.
+const WRONG_AT_MOST: u32 = 100;
 
 /// A secret of a person's choice must be this long.
 const SHORTEST_SECRET: usize = 12;
@@ -235,10 +240,19 @@ impl Authenticator {
         if inner.wrong_secrets.get(fingerprint).is_some_and(|until_ms| now_ms < until_ms) {
             return Err(wrong());
         }
+        let address = client_ip.to_canonical().to_string();
+        let origin = inner.keyed.of(&[row.name.as_bytes(), address.as_bytes()]);
+        let tries = inner.wrong_by_origin.get_with(origin, Arc::default);
+        if tries.load(Relaxed) >= WRONG_AT_MOST {
+            let error =
+                AuthError::new(Code::Throttled, "too many wrong secrets of this service account from here");
+            return Err(error.retry_in(Duration::from_millis(WRONG_MS)));
+        }
         let live: Vec<_> = row.secrets.iter().filter(|secret| is_live(secret, now_ms)).collect();
         let hashes = live.iter().map(|secret| secret.hash.clone()).collect();
         let found = secrets::find(secret.clone(), hashes).await?.and_then(|index| live.get(index));
         let Some(found) = found else {
+            tries.fetch_add(1, Relaxed);
             inner.wrong_secrets.insert(*fingerprint, now_ms + WRONG_MS);
             return Err(wrong());
         };
@@ -263,8 +277,8 @@ impl Authenticator {
             groups_checked_ms: now_ms,
         };
         let recheck_ms = inner.service_recheck_ms();
-        let origin = Origin { client_ip: Some(client_ip), ..Origin::default() };
-        let session = self.begin(facts, recheck_ms, None, &origin).await?;
+        let begun = Origin { client_ip: Some(client_ip), ..Origin::default() };
+        let session = self.begin(facts, recheck_ms, None, &begun).await?;
         // Whoever disabled the account in between did not see this session.
         self.check_still_enabled(&session).await?;
         inner.upkeep.note_service(&row.name, now_ms);
@@ -283,7 +297,9 @@ impl Authenticator {
     }
 
     async fn end_service_sessions(&self, name: &str) -> Result<(), AuthError> {
-        self.revoke_all_of(&Principal::Service(name.into())).await.map(drop)
+        let service = Principal::Service(name.into());
+        self.revoke_all_of(&service).await?;
+        self.revoke_acted_by(&service).await
     }
 }
 

@@ -12,21 +12,22 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
-const REFRESH_EVERY_S: u64 = 10;
-const NOTE_EVERY_S: u64 = 60;
-const PRUNE_EVERY_S: u64 = 600;
 const PERSIST_EVERY_S: u64 = 5;
+const REFRESH_EVERY_S: u64 = 10;
+const TIDY_EVERY_S: u64 = 60;
 
 /// How many users are looked up at once.
 const LOOKUPS_AT_ONCE: usize = 4;
 
 /// Sessions that expired this long ago are deleted.
-const KEEP_EXPIRED_MS: u64 = 7 * 86_400_000;
+const KEEP_EXPIRED_MS: u64 = 86_400_000;
 
 /// What is done later, in bulk.
 #[derive(Default)]
 pub(super) struct Upkeep {
     ticks: AtomicU64,
+    /// Held while the directory or the database is asked at length.
+    slow: Arc<tokio::sync::Mutex<()>>,
     services_used: Mutex<BTreeMap<String, u64>>,
     sessions_used: Mutex<BTreeMap<[u8; 16], u64>>,
 }
@@ -52,19 +53,29 @@ impl Authenticator {
         {
             tracing::error!(%error, "time not persisted");
         }
-        if second.is_multiple_of(REFRESH_EVERY_S) {
-            self.refresh_groups().await;
-        }
-        if second.is_multiple_of(NOTE_EVERY_S) {
-            self.note_use().await;
-        }
-        if second % PRUNE_EVERY_S == PRUNE_EVERY_S - 1 {
-            self.prune().await;
+        // Aside, since a slow directory must not keep revocations waiting; once at a time.
+        if second.is_multiple_of(REFRESH_EVERY_S)
+            && let Ok(turn) = inner.upkeep.slow.clone().try_lock_owned()
+        {
+            let this = self.clone();
+            tokio::spawn(async move {
+                this.refresh_groups().await;
+                if second.is_multiple_of(TIDY_EVERY_S) {
+                    this.tidy().await;
+                }
+                drop(turn);
+            });
         }
     }
 
+    /// Notes when sessions and accounts were last used, and deletes what has expired. Part of [`Authenticator::tick`].
+    pub async fn tidy(&self) {
+        self.note_use().await;
+        self.prune().await;
+    }
+
     /// Reads the groups of users whose sessions were used lately anew, before their age makes a request wait for it.
-    /// Sessions whose facts changed become stale; the others are confirmed.
+    /// Sessions whose facts changed become stale; the others are confirmed. Part of [`Authenticator::tick`].
     pub async fn refresh_groups(&self) {
         let inner = &*self.0;
         let mut users: BTreeMap<Arc<str>, Vec<Arc<Session>>> = BTreeMap::new();
@@ -78,8 +89,8 @@ impl Authenticator {
             }
         }
         users.retain(|name, sessions| {
-            let used = sessions.iter().filter(|session| session.take_used()).count() > 0;
-            used && inner.people.is_ageing(name)
+            // All of them are asked, so that each begins anew.
+            inner.people.is_ageing(name) && sessions.iter().filter(|session| session.take_used()).count() > 0
         });
         let mut lookups = tokio::task::JoinSet::new();
         for (name, sessions) in users {

@@ -75,7 +75,7 @@ async fn with_the_directory_down_sessions_go_on_for_the_stated_time_and_then_end
     rig.directory.set_down(true);
     rig.clock.advance(30 * SECOND);
     session.is_live(rig.clock.now_ms());
-    rig.auth.tick().await;
+    rig.auth.refresh_groups().await;
     for _ in 0..58 {
         rig.clock.advance(60 * SECOND);
         rig.auth.verify_bearer(token.expose()).await.unwrap();
@@ -91,7 +91,7 @@ async fn with_the_directory_down_sessions_go_on_for_the_stated_time_and_then_end
         assert_eq!(auth.verify_bearer(token.expose()).await.refusal().code, Code::DirectoryUnavailable);
     }
     rig.directory.set_down(false);
-    rig.clock.advance(4 * SECOND);
+    rig.clock.advance(6 * SECOND);
     rig.auth.verify_bearer(token.expose()).await.unwrap();
     assert_eq!(rig.auth.directory_state().down_since_ms, None);
 }
@@ -109,4 +109,26 @@ async fn a_crowd_that_comes_back_asks_the_directory_once() {
         call.await.unwrap();
     }
     assert_eq!(rig.directory.lookups(), 1);
+}
+
+#[tokio::test]
+async fn in_an_outage_the_directory_is_not_asked_for_everybody() {
+    let rig = Rig::new().await;
+    let mut tokens = Vec::new();
+    for n in 0..50 {
+        rig.directory.set(&format!("user{n}"), &[]);
+        tokens.push(rig.login(&format!("user{n}")).await.0);
+    }
+    rig.directory.set_down(true);
+    rig.clock.advance(61_000);
+    for token in &tokens {
+        rig.auth.verify_bearer(token.expose()).await.unwrap();
+    }
+    assert!(rig.directory.refused() <= 3, "{}", rig.directory.refused());
+    rig.directory.set_down(false);
+    rig.clock.advance(16 * SECOND);
+    for token in &tokens {
+        rig.auth.verify_bearer(token.expose()).await.unwrap();
+    }
+    assert_eq!(rig.directory.lookups(), 50);
 }

@@ -7,6 +7,8 @@ mod groups;
 #[cfg(test)]
 mod keys;
 #[cfg(test)]
+mod lockout;
+#[cfg(test)]
 mod password;
 #[cfg(test)]
 mod rig;

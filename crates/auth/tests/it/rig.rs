@@ -21,6 +21,7 @@ struct State {
     failed_binds: HashMap<String, usize>,
     binds: usize,
     lookups: usize,
+    refused: usize,
 }
 
 /// A directory that takes names in any case, with spaces around them, or as a mail address.
@@ -64,9 +65,15 @@ impl FakeDirectory {
         self.0.lock().unwrap().lookups
     }
 
+    /// How often it was asked while it was down.
+    pub fn refused(&self) -> usize {
+        self.0.lock().unwrap().refused
+    }
+
     fn up(&self) -> Result<std::sync::MutexGuard<'_, State>, DirectoryError> {
-        let state = self.0.lock().unwrap();
+        let mut state = self.0.lock().unwrap();
         if state.is_down {
+            state.refused += 1;
             return Err(DirectoryError::Unavailable { detail: "down for the test".into() });
         }
         Ok(state)
@@ -123,7 +130,6 @@ impl Rig {
     pub async fn new() -> Self {
         let dir = tempfile::tempdir().unwrap();
         let database = open_database(dir.path()).await;
-        database.migrate().await.unwrap();
         let directory = Arc::new(FakeDirectory::default());
         for (name, groups) in [("alice", ["developers"].as_slice()), ("bob", &["developers", "oncall"])] {
             directory.set(name, groups);
@@ -135,8 +141,8 @@ impl Rig {
 
     /// Another process over the same database and keys.
     pub async fn replica(&self) -> Authenticator {
-        let database = open_database(self.dir.path()).await;
-        replica(self.dir.path(), &self.clock, self.directory.clone(), &database).await
+        replica(self.dir.path(), &self.clock, self.directory.clone(), &open_database(self.dir.path()).await)
+            .await
     }
 
     pub async fn login(&self, name: &str) -> (Secret, Arc<Session>) {
@@ -159,7 +165,9 @@ impl Rig {
 
 pub async fn open_database(dir: &std::path::Path) -> Database {
     let url = format!("sqlite:{}", dir.join("doorman.db").display());
-    Database::connect(&DatabaseConfig::new(url)).await.unwrap()
+    let database = Database::connect(&DatabaseConfig::new(url)).await.unwrap();
+    database.migrate().await.unwrap();
+    database
 }
 
 pub async fn replica(

@@ -231,7 +231,6 @@ async fn guessing_through_doorman_locks_nobody_out() {
     let Some(samba) = samba() else { return };
     let dir = tempfile::tempdir().unwrap();
     let database = open_database(dir.path()).await;
-    database.migrate().await.unwrap();
     let directory = Arc::new(directory(config(samba)));
     let auth = replica(dir.path(), &Clock::manual(wall_ms()), directory.clone(), &database).await;
     let forms = ["fred", r"CORP\fred", "fred@corp.example", "FRED", "fred@corp", " fred"];

@@ -129,7 +129,7 @@ async fn use_is_noted_and_accounts_are_listed_by_name() {
         rig.auth.create_service(name, set, Some(secret("a-long-secret"))).await.unwrap();
     }
     rig.basic("b", "a-long-secret").await.unwrap();
-    rig.auth.tick().await;
+    rig.auth.tidy().await;
     let (page, next) = rig.auth.list_services(None, 2).await.unwrap();
     assert_eq!(page.iter().map(|account| &*account.name).collect::<Vec<_>>(), ["a", "b"]);
     assert_eq!((page[0].last_used_ms, page[1].last_used_ms), (None, Some(rig.clock.now_ms())));

@@ -107,10 +107,22 @@ proptest! {
     }
 
     #[test]
+    fn claims_read_back_as_they_were_written(query in proptest::option::of("[a-z=]{0,5}"), path in "/[a-z]{0,9}", prefix in any::<bool>(), cut in 0usize..400) {
+        let body = if prefix { BodyClaim::Prefix(9, [5; 32]) } else { BodyClaim::Whole(9, [5; 32]) };
+        let claims = Claims { query: query.as_deref(), path: &path, body, ..claims(AuditId([3; 16])) };
+        let bytes = claims.to_bytes();
+        prop_assert_eq!(Claims::from_bytes(&bytes), Some(claims.clone()));
+        if let Some(shorter) = bytes.get(..cut).filter(|shorter| shorter.len() < bytes.len()) {
+            prop_assert_eq!(Claims::from_bytes(shorter), None);
+        }
+    }
+
+    #[test]
     fn no_input_panics(text in proptest::collection::vec(any::<u8>(), 0..600)) {
         let _ = Pass::decode(&text);
         let _ = Pass::decode(URL_SAFE_NO_PAD.encode(&text).as_bytes());
         let _ = Statement::from_bytes(&text);
+        let _ = Claims::from_bytes(&text);
     }
 }
 

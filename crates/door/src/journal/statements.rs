@@ -1,18 +1,11 @@
-//! The signed statements, also kept outside the database: one JSON line each, in a file for each writer.
+//! The signed statements, also kept outside the database: one JSON line each, in a file for each writer
+//! (`docs/audit-log.md`). Its leaves let a verifier name the very entry that was changed.
 
-use doorman_core::statement::WriterId;
-use serde::Serialize;
+use doorman_core::Digest;
+use doorman_core::statement::{StatementLine, WriterId};
 use std::fs::File;
 use std::io::{self, BufWriter, Write as _};
 use std::path::Path;
-
-#[derive(Serialize)]
-struct Line {
-    writer: String,
-    number: u64,
-    body: String,
-    signature: String,
-}
 
 /// The statements file of one writer. Written with the next batch or when idle, never flushed on the send path.
 pub(super) struct StatementFile {
@@ -27,15 +20,23 @@ impl StatementFile {
         Ok(Self { file: BufWriter::with_capacity(64 * 1024, file), writer })
     }
 
-    pub(super) fn append(&mut self, number: u64, body: &[u8], signature: &[u8; 64]) -> io::Result<()> {
-        let line = Line {
-            writer: self.writer.to_string(),
+    pub(super) fn append(
+        &mut self,
+        number: u64,
+        body: &[u8],
+        signature: &[u8; 64],
+        leaves: &[Digest],
+    ) -> io::Result<()> {
+        let line = StatementLine {
+            writer: self.writer,
             number,
-            body: hex::encode(body),
-            signature: hex::encode(signature),
+            body: body.to_vec(),
+            signature: Some(*signature),
+            leaves: leaves.to_vec(),
         };
-        serde_json::to_writer(&mut self.file, &line)?;
-        self.file.write_all(b"\n")
+        let mut json = line.to_json();
+        json.push('\n');
+        self.file.write_all(json.as_bytes())
     }
 
     pub(super) fn flush(&mut self) -> io::Result<()> {

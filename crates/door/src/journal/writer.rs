@@ -213,7 +213,12 @@ impl State {
             let round = self.next_round();
             runtime.block_on(async {
                 match round {
-                    Round::Batch(taken) => self.commit(taken).await,
+                    Round::Batch(taken) => {
+                        self.commit(taken).await;
+                        if self.lease_renewed.elapsed() >= LEASE_RENEWAL {
+                            self.idle().await;
+                        }
+                    }
                     Round::Idle => self.idle().await,
                     Round::Closing => {
                         self.idle().await;
@@ -486,7 +491,8 @@ impl State {
         // The signatures that went with this batch are stored now.
         self.unsaved.clear();
         self.unsaved.push((self.chain.number, signature));
-        if let Err(error) = self.file.append(self.chain.number, &sealed.body, &signature) {
+        let leaves = sealed.tree.leaves();
+        if let Err(error) = self.file.append(self.chain.number, &sealed.body, &signature, leaves) {
             tracing::error!(%error, "the statements file cannot be written");
         }
         self.chain.previous = sha256(&sealed.body);

@@ -1,5 +1,6 @@
-//! `doorman audit list` and `show`.
+//! `doorman audit list` and `show`; `verify` has a file of its own.
 
+use super::audit_verify::{self, VerifyArgs};
 use crate::connection::ConnectionArgs;
 use crate::output::{OutputArgs, print_fields, print_json, print_line, print_table, remark};
 use crate::terminal::clean_block;
@@ -13,6 +14,8 @@ pub enum AuditCommand {
     List(Box<ListArgs>),
     /// Show one entry whole
     Show(ShowArgs),
+    /// Verify offline that the log is whole: nothing edited, dropped, added, moved or cut off
+    Verify(VerifyArgs),
 }
 
 /// `doorman audit list`
@@ -94,6 +97,7 @@ impl AuditCommand {
         match self {
             Self::List(args) => args.output.json,
             Self::Show(args) => args.output.json,
+            Self::Verify(args) => args.is_json(),
         }
     }
 }
@@ -103,6 +107,7 @@ pub async fn run(command: AuditCommand) -> anyhow::Result<()> {
     match command {
         AuditCommand::List(args) => list(*args).await,
         AuditCommand::Show(args) => show(args).await,
+        AuditCommand::Verify(args) => audit_verify::run(args).await,
     }
 }
 

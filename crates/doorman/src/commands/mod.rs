@@ -1,6 +1,7 @@
 //! The commands that are no servers. Each file has its arguments first, then what they do.
 
 pub mod audit;
+pub mod audit_verify;
 pub mod catalog;
 pub mod config;
 pub mod curl;

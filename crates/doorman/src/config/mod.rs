@@ -27,15 +27,14 @@ pub use api::ApiConfig;
 pub use auth::AuthRoleConfig;
 pub use environment::Environment;
 pub use identity::{AuthConfig, AuthSource};
-pub use load::{Files, load, parse};
-pub use proxy::{JwksConfig, ProxyConfig, TrustConfig};
+pub use load::{Files, load};
+pub use proxy::ProxyConfig;
 pub use refusal::{Fault, Refusal};
-pub use regions::{ProxyLink, RegionConfig};
+pub use regions::RegionConfig;
 pub use role::{Keeping, Role, example};
-pub use server::{LogConfig, LogFormat, LogLevel, ServerConfig, TlsConfig};
-pub use services::{Discovery, HealthConfig, InstanceConfig, Protocol, ServiceConfig, ServiceTls, Timeouts};
-pub use storage::{DatabaseConfig, JournalConfig, KeysConfig, PolicyConfig, RateConfig, RedactConfig};
-
+pub use server::{LogConfig, LogFormat, TlsConfig};
+pub use services::{Discovery, InstanceConfig, Protocol, ServiceConfig};
+pub use storage::{DatabaseConfig, JournalConfig, KeysConfig};
 pub use units::duration::parse as parse_duration;
 
 #[cfg(test)]

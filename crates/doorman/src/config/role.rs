@@ -1,7 +1,7 @@
 //! The server roles: which file is whose, and the commented example files within the binary.
 
 #[cfg(test)]
-use super::parse;
+use super::load::parse;
 use super::{
     ApiConfig, AuthRoleConfig, DatabaseConfig, Environment, Files, KeysConfig, ProxyConfig, Refusal, load,
 };

@@ -16,7 +16,7 @@ pub struct DatabaseConfig {
     /// `sqlite:PATH`, `mysql://…`, `mariadb://…`, `postgres://…`.
     #[serde(deserialize_with = "secret")]
     url: Secret,
-    /// A file with the password for `url`.
+    /// A file with the password for `url`, where that has none.
     password_file: Option<PathBuf>,
     /// Connections beside the journal's own.
     pub max_connections: NonZeroU32,
@@ -47,13 +47,13 @@ impl DatabaseConfig {
     /// When the file cannot be read.
     pub fn read_url(&self) -> Result<Secret, PasswordError> {
         let Some(path) = &self.password_file else { return Ok(self.url.clone()) };
+        let Ok(mut url) = url::Url::parse(self.url.expose()) else { return Ok(self.url.clone()) };
+        if url.password().is_some() {
+            return Ok(self.url.clone());
+        }
         let password = std::fs::read_to_string(path)
             .map(Secret::new)
             .map_err(|source| PasswordError { path: path.clone(), source })?;
-        let mut url = match url::Url::parse(self.url.expose()) {
-            Ok(url) => url,
-            Err(_) => return Ok(self.url.clone()),
-        };
         // Only a URL without a host cannot have a password, and `validate` refuses that.
         let _ = url.set_password(Some(password.expose().trim_end_matches(['\r', '\n'])));
         Ok(Secret::new(url.into()))

@@ -1,5 +1,6 @@
 //! The example files, the promises about overrides and secrets, and the properties that no input may break.
 
+use super::load::parse;
 use super::*;
 use proptest::prelude::*;
 
@@ -116,6 +117,26 @@ fn the_password_of_a_file_becomes_part_of_the_database_url() {
     };
     let url = config.database.read_url().map(|url| url.expose().to_owned()).unwrap();
     assert_eq!(url, "postgres://doorman:p%40ss%2Fword@db.example.com/doorman");
+}
+
+#[test]
+fn logins_are_checked_here_or_by_another_process_but_not_both() {
+    let regions = "[[regions]]\nname = 'eu'\n[[regions.proxies]]\nurl = 'http://127.0.0.1:8441'\n";
+    let remote = format!("[auth]\nurl = 'https://auth.example.com'\nca_file = 'ca.pem'\n{regions}");
+    let Ok(config) = parse::<ApiConfig>("api.toml", &remote, &Environment::default(), Files::Ignored) else {
+        panic!("{}", refusal(Role::Api, &remote, &[]))
+    };
+    assert!(
+        matches!(config.auth, AuthSource::Remote { url, .. } if url.as_str() == "https://auth.example.com/")
+    );
+    let both = [("DOORMAN__AUTH__TOKEN_TTL", "1h"), ("DOORMAN__DIRECTORY__KIND", "openldap")];
+    let told = refusal(Role::Api, &remote, &both);
+    assert!(
+        told.contains("auth.token_ttl has no meaning here") && told.contains("`urls` is missing"),
+        "{told}"
+    );
+    let plain = refusal(Role::Api, &remote.replace("https", "http"), &[]);
+    assert!(plain.contains("plain HTTP is accepted to loopback addresses only"), "{plain}");
 }
 
 proptest! {

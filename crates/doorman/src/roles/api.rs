@@ -25,6 +25,7 @@ use std::net::{IpAddr, SocketAddr};
 use std::path::Path;
 use std::rc::Rc;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 use tokio::runtime::Handle;
 
@@ -52,7 +53,7 @@ pub fn run(config: ApiConfig) -> anyhow::Result<()> {
 pub struct Api {
     server: Server,
     writer: Writer,
-    state: Arc<ApiState>,
+    shared: Arc<DoorShared>,
     /// For `demo`, which adds what belongs to its world.
     pub authenticator: Authenticator,
 }
@@ -65,7 +66,7 @@ impl Api {
 
     /// Lets requests in flight end, writes the last outcomes and stops. Blocks.
     pub fn close(self, drain: Duration) {
-        self.state.begin_drain();
+        self.shared.draining.store(true, Ordering::Relaxed);
         std::thread::sleep(ANNOUNCE.min(drain));
         self.server.close(drain);
         self.writer.close();
@@ -132,25 +133,39 @@ pub async fn start(config: ApiConfig) -> anyhow::Result<Api> {
         identities: Arc::new(IdentityTokens::new(issuer)),
         identity_key: Box::new(move |now_ms| signer.signing_key(KeyUse::Identity, now_ms, |_| true)),
         refusals: RefusalGate::default(),
+        draining: AtomicBool::new(false),
         control: Handle::current(),
     });
+    let metrics = process::metrics();
     tokio::spawn(upkeep::tend_sessions(authenticator.clone()));
     tokio::spawn(upkeep::watch_policies(shared.clone()));
     tokio::spawn(upkeep::tell_refusals(shared.clone()));
-    let state =
-        Arc::new(ApiState::new(authenticator.clone(), database, shared.clone(), config.server.public_url));
-    let router = doorman_api::router(state.clone());
+    tokio::spawn(upkeep::index(database.clone(), shared.clone()));
+    tokio::spawn(upkeep::sweep(database.clone(), shared.clone()));
+    let state = Arc::new(ApiState {
+        authenticator: authenticator.clone(),
+        database: database.clone(),
+        door: shared.clone(),
+        metrics: Some(metrics),
+        config: doorman_api::ApiConfig::new(config.server.public_url.parse()?),
+    });
+    let router = doorman_api::router(state);
     let listener = Listener::bind(
         config.server.listen,
         process::listener_tls(config.server.tls.as_ref())?,
         config.server.limits,
     )?;
     let threads = config.server.threads.map_or_else(cores, Into::into);
+    let of_threads = shared.clone();
     let control = Handle::current();
     let server = Server::start(listener, threads, "api", move |_| {
-        Rc::new(Front { door: Door::open(shared.clone()), router: router.clone(), control: control.clone() })
+        Rc::new(Front {
+            door: Door::open(of_threads.clone()),
+            router: router.clone(),
+            control: control.clone(),
+        })
     })?;
-    Ok(Api { server, writer, state, authenticator })
+    Ok(Api { server, writer, shared, authenticator })
 }
 
 fn cores() -> usize {

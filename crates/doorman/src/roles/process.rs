@@ -3,8 +3,9 @@
 use crate::config::{LogConfig, LogFormat, TlsConfig};
 use anyhow::Context as _;
 use doorman_net::tls;
+use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle};
 use std::path::Path;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use tokio::runtime::Runtime;
 use tokio::signal::unix::{SignalKind, signal};
 
@@ -56,4 +57,18 @@ pub fn link_tls(
 ) -> anyhow::Result<Option<Arc<rustls::ClientConfig>>> {
     let Some(ca) = ca else { return Ok(None) };
     Ok(Some(tls::client_config(ca, cert.zip(key))?))
+}
+
+/// Figures for `/metrics`. One recorder serves a process, also when `demo` runs several roles in it.
+pub fn metrics() -> PrometheusHandle {
+    static HANDLE: OnceLock<PrometheusHandle> = OnceLock::new();
+    HANDLE
+        .get_or_init(|| {
+            let recorder = PrometheusBuilder::new().build_recorder();
+            let handle = recorder.handle();
+            // Fails only where another recorder was installed, which nothing in this program does.
+            let _ = metrics::set_global_recorder(recorder);
+            handle
+        })
+        .clone()
 }

@@ -2,10 +2,11 @@
 
 use doorman_auth::Authenticator;
 use doorman_core::id::AuditId;
-use doorman_core::record::{Kind, Record};
+use doorman_core::record::{Kind, OutcomeState, Record};
 use doorman_door::DoorShared;
 use doorman_door::journal::Draft;
 use doorman_policy::ReloadOutcome;
+use doorman_store::{Database, StoreError};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -58,4 +59,85 @@ pub async fn tell_refusals(shared: Arc<DoorShared>) {
             shared.journal.write_later(doorman_door::refusals::record(&surplus, now_ms));
         }
     }
+}
+
+/// The lease under which one replica does what all could do.
+const LEASE_MS: u64 = 10_000;
+/// Entries that one step of the indexer takes of each writer.
+const INDEX_AT_ONCE: usize = 5_000;
+
+/// Keeps the search index close behind the journal; one replica at a time.
+pub async fn index(database: Database, shared: Arc<DoorShared>) {
+    let holder = holder();
+    let mut due = tokio::time::interval(Duration::from_millis(300));
+    due.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+    let mut well = true;
+    loop {
+        due.tick().await;
+        let indexed = async {
+            if database.try_lease("indexer", &holder, (shared.now_ms)(), LEASE_MS).await? {
+                while database.index_step(INDEX_AT_ONCE).await? >= INDEX_AT_ONCE {}
+            }
+            Ok::<_, StoreError>(())
+        };
+        let result = indexed.await;
+        if let Err(error) = &result
+            && well
+        {
+            tracing::warn!(error = %chain(error), "the search index is not kept up");
+        }
+        well = result.is_ok();
+    }
+}
+
+/// Writes `unknown` for attempts whose writer is gone; one replica at a time.
+pub async fn sweep(database: Database, shared: Arc<DoorShared>) {
+    let holder = holder();
+    let mut due = tokio::time::interval(Duration::from_secs(5));
+    due.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+    loop {
+        due.tick().await;
+        if let Err(error) = sweep_once(&database, &shared, &holder).await {
+            tracing::warn!(error = %chain(&error), "attempts of writers that are gone are not settled");
+        }
+    }
+}
+
+async fn sweep_once(database: &Database, shared: &DoorShared, holder: &str) -> Result<(), StoreError> {
+    let now_ms = (shared.now_ms)();
+    if !database.try_lease("sweeper", holder, now_ms, LEASE_MS).await? {
+        return Ok(());
+    }
+    let mut after = Some(AuditId::default());
+    while let Some(from) = after {
+        let (open, next) = database.attempts_to_sweep(now_ms, from).await?;
+        for attempt in open {
+            let mut record = Record::new(Kind::Outcome, AuditId::default(), now_ms);
+            record.attempt = Some(attempt.id);
+            record.state = Some(OutcomeState::Unknown);
+            record.error = Some("writer_gone".into());
+            shared.journal.write_later(Draft::new(record));
+        }
+        after = next;
+    }
+    Ok(())
+}
+
+fn holder() -> String {
+    let mut bytes = [0; 8];
+    // Two holders of one name would both do the work, which is wasteful and harmless.
+    let _ = aws_lc_rs::rand::fill(&mut bytes);
+    hex::encode(bytes)
+}
+
+/// An error with what caused it, on one line.
+fn chain(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut source = error.source();
+    while let Some(cause) = source {
+        text.push_str(": ");
+        text.push_str(&cause.to_string());
+        source = cause.source();
+    }
+    text
 }

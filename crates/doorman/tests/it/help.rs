@@ -27,6 +27,7 @@ fn help_is_as_reviewed() {
         &["audit"],
         &["audit", "list"],
         &["audit", "show"],
+        &["audit", "verify"],
         &["completions"],
     ];
     let shell = Shell::new();

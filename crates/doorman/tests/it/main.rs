@@ -4,6 +4,7 @@
     clippy::unwrap_used,
     clippy::expect_used,
     clippy::indexing_slicing,
+    clippy::panic,
     reason = "a test ends where it fails, in its helpers too"
 )]
 
@@ -11,8 +12,14 @@ mod audit;
 mod config;
 mod curl;
 mod fake;
+mod framing;
+mod headers;
 mod help;
 mod local;
 mod request;
 mod session;
 mod shell;
+mod smoke;
+mod targets;
+mod verify;
+mod world;

@@ -7,7 +7,7 @@ use doorman_core::statement::WriterId;
 use std::collections::VecDeque;
 
 /// One start of one `api` process.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, PartialEq, Eq, Debug)]
 pub struct WriterRow {
     /// Its id.
     pub id: WriterId,
@@ -17,6 +17,8 @@ pub struct WriterRow {
     pub lease_ms: u64,
     /// When it said that it ended.
     pub closed_ms: Option<u64>,
+    /// The writers that it found at its start, as [`doorman_core::peers::PeerList`] has them.
+    pub peers: Vec<u8>,
 }
 
 /// An entry as it is stored.
@@ -43,6 +45,8 @@ pub struct StoredBatch {
     pub first_index: u64,
     /// How many entries the row says there are.
     pub count: u64,
+    /// The ids of its first and last entry, as the row says.
+    pub span: (AuditId, AuditId),
     /// The signature, once stored.
     pub signature: Option<Vec<u8>>,
     /// The entries, in the order of their leaves.
@@ -68,7 +72,10 @@ impl Database {
     pub async fn writers(&self) -> Result<Vec<WriterRow>, StoreError> {
         let rows = self
             .pool
-            .rows("SELECT id, started_ms, lease_ms, closed_ms FROM writer ORDER BY started_ms, id", &[])
+            .rows(
+                "SELECT id, started_ms, lease_ms, closed_ms, peers FROM writer ORDER BY started_ms, id",
+                &[],
+            )
             .await?;
         rows.iter()
             .map(|row| {
@@ -77,6 +84,7 @@ impl Database {
                     started_ms: row.uint(1)?,
                     lease_ms: row.uint(2)?,
                     closed_ms: row.opt_uint(3)?,
+                    peers: row.bytes(4)?,
                 })
             })
             .collect()
@@ -97,10 +105,16 @@ impl Database {
         Ok(writers)
     }
 
-    /// How many entries the journal holds. More than the writers' batches together: somebody added some.
-    pub async fn journal_len(&self) -> Result<u64, StoreError> {
-        let row = self.pool.row("SELECT COUNT(*) FROM journal", &[]).await?;
-        row.map_or(Ok(0), |row| row.uint(0))
+    /// The first entry that lies behind its writer's last statement, or whose writer has none: somebody added it.
+    pub async fn stray_entry(&self) -> Result<Option<(WriterId, AuditId)>, StoreError> {
+        // One statement, so that a batch that is committed meanwhile is seen whole or not at all.
+        let sql = "SELECT j.writer, j.id FROM journal j LEFT JOIN (\
+             SELECT s.writer, s.last_id FROM statement s JOIN (\
+             SELECT writer, MAX(number) AS number FROM statement GROUP BY writer) m \
+             ON m.writer = s.writer AND m.number = s.number) t ON t.writer = j.writer \
+             WHERE t.writer IS NULL OR j.id > t.last_id ORDER BY j.id LIMIT 1";
+        let row = self.pool.row(sql, &[]).await?;
+        row.map(|row| Ok((WriterId(row.array(0)?), AuditId(row.array(1)?)))).transpose()
     }
 
     /// A writer's batches from number `from` on.
@@ -124,7 +138,7 @@ impl BatchReader {
 
     async fn fill(&mut self) -> Result<(), StoreError> {
         let pool = &self.database.pool;
-        let sql = "SELECT s.number, s.epoch, s.body, s.first_index, s.count, s.last_id, g.signature FROM statement s \
+        let sql = "SELECT s.number, s.epoch, s.body, s.first_index, s.count, s.last_id, g.signature, s.first_id FROM statement s \
              LEFT JOIN statement_signature g ON g.writer = s.writer AND g.number = s.number \
              WHERE s.writer = ? AND s.number >= ? ORDER BY s.number LIMIT ?";
         let rows = pool.rows(sql, args![self.writer.0, self.next_number, STATEMENTS]).await?;
@@ -136,13 +150,15 @@ impl BatchReader {
                 break;
             }
             entries = entries.saturating_add(count);
-            ends.push(AuditId(row.array(5)?));
+            let span = (AuditId(row.array(7)?), AuditId(row.array(5)?));
+            ends.push(span.1);
             self.ready.push_back(StoredBatch {
                 number: row.uint(0)?,
                 epoch: row.uint(1)?,
                 statement: row.bytes(2)?,
                 first_index: row.uint(3)?,
                 count,
+                span,
                 signature: row.opt_bytes(6)?,
                 entries: Vec::new(),
             });

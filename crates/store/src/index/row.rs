@@ -110,10 +110,11 @@ impl Slim<'_> {
             search.push_str(&name.to_lowercase());
             search.push('\n');
         }
-        let outcome = match (self.kind, self.decision.as_deref()) {
-            (Kind::Request, Some("deny")) => Some(OutcomeState::Denied.as_str()),
-            (Kind::Request, _) => Some(OPEN),
-            _ => None,
+        let outcome = match (self.kind, self.decision.as_deref(), self.state) {
+            (_, Some("deny"), _) => Some(OutcomeState::Denied.as_str()),
+            (Kind::Request, _, _) => Some(OPEN),
+            // Logins and readings are over when they are written down.
+            (_, _, state) => state.map(OutcomeState::as_str),
         };
         let text = |value: &Option<Cow<'_, str>>| value.as_deref().map(key);
         IndexRow {

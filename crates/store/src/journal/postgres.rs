@@ -9,7 +9,7 @@ use sqlx::{Arguments as _, Executor as _};
 const EPOCH_MOVED: &str = "DM001";
 
 pub(super) async fn commit(connection: &mut PgConnection, batch: &Batch<'_>) -> Result<(), Failure> {
-    let arguments = fill(batch).map_err(|error| Failure::NotCommitted(sqlx::Error::Encode(error)))?;
+    let arguments = fill(batch).map_err(|error| Failure::NotCommitted(sqlx::Error::Encode(error).into()))?;
     let call = sqlx::query_with("SELECT doorman_commit($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)", arguments);
     // `execute` reads up to ReadyForQuery, which comes after the commit; the call's own answer comes before it.
     match connection.execute(call).await {
@@ -19,8 +19,10 @@ pub(super) async fn commit(connection: &mut PgConnection, batch: &Batch<'_>) -> 
         }
         // Postgres reports an error only for what it has rolled back; behind the point of no return it would panic.
         // What ends the session (class 57) may come in between.
-        Err(error @ sqlx::Error::Database(_)) if !ends_session(&error) => Err(Failure::NotCommitted(error)),
-        Err(error) => Err(Failure::Unknown(error)),
+        Err(error @ sqlx::Error::Database(_)) if !ends_session(&error) => {
+            Err(Failure::NotCommitted(error.into()))
+        }
+        Err(error) => Err(Failure::Unknown(error.into())),
     }
 }
 

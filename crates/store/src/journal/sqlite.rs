@@ -1,139 +1,159 @@
-//! A commit on SQLite: one text with every statement from BEGIN to COMMIT, so that sqlx's worker thread is woken once.
+//! A commit on SQLite, by rusqlite on the caller's own thread: sqlx would hand every statement to a thread of its own
+//! and wake two threads for each, which costs more than the statements do.
+//!
+//! Both crates link the same SQLite. Here are only the journal's inserts; every other query goes through sqlx.
 
 use super::{Batch, Failure};
-use futures_util::StreamExt as _;
-use sqlx::error::ErrorKind;
-use sqlx::sqlite::SqliteArguments;
-use sqlx::{Arguments as _, AssertSqlSafe, Either, Executor as _, SqliteConnection};
-use std::collections::HashMap;
-use std::fmt::Write as _;
-use std::sync::Arc;
+use crate::StoreError;
+use rusqlite::{CachedStatement, Connection, OpenFlags, params};
+use std::path::Path;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, mpsc};
+use std::time::Duration;
 
-/// Row counts that have a prepared statement; a batch takes the next larger one and leaves the rest of its rows NULL,
-/// which the statement skips.
-const SHAPES: [usize; 14] = [1, 2, 3, 4, 6, 8, 12, 16, 24, 32, 64, 96, 128, 256];
-const LARGEST: usize = 256;
+const BEGIN: &str = "BEGIN IMMEDIATE";
+const EPOCH: &str = "SELECT epoch FROM revocation_epoch";
+const STATEMENT: &str = "INSERT INTO statement (writer, number, epoch, body, first_index, count, first_id, last_id) \
+     VALUES (?, ?, ?, ?, ?, ?, ?, ?)";
+const ENTRY: &str = "INSERT INTO journal (id, writer, claims, record) VALUES (?, ?, ?, ?)";
+const SIGNATURE: &str =
+    "INSERT OR IGNORE INTO statement_signature (writer, number, signature) VALUES (?, ?, ?)";
+const COMMIT: &str = "COMMIT";
 
-/// The texts made so far, by how many rows of entries and of signatures they take.
-#[derive(Default)]
-pub(super) struct Texts(HashMap<(usize, usize), Arc<str>>);
+/// Pages in the write-ahead log after which they are copied into the database file.
+const CHECKPOINT_PAGES: usize = 1_000;
 
-impl Texts {
-    fn of(&mut self, entries: usize, signatures: usize) -> Arc<str> {
-        self.0.entry((entries, signatures)).or_insert_with(|| text(entries, signatures).into()).clone()
+/// The journal's connection to SQLite.
+pub(super) struct SqliteLink {
+    connection: Connection,
+    checkpoints: Checkpoints,
+}
+
+impl SqliteLink {
+    /// Opens the migrated database `path`.
+    pub(super) fn open(path: &Path) -> Result<Self, StoreError> {
+        let connection = open(path)?;
+        connection.pragma_update(None, "wal_autocheckpoint", 0)?;
+        Ok(Self { connection, checkpoints: Checkpoints::start(open(path)?)? })
+    }
+
+    /// Blocks until the batch is durable.
+    pub(super) fn commit(&mut self, batch: &Batch<'_>) -> Result<(), Failure> {
+        commit(&self.connection, batch)?;
+        let bytes: usize =
+            batch.entries.iter().map(|entry| entry.claims.len() + entry.record.len() + 64).sum();
+        // The last page of each table is written again by each commit.
+        self.checkpoints.note(&self.connection, 5 + bytes / 4_000);
+        Ok(())
     }
 }
 
-/// The smallest shape, or number of whole largest shapes, that holds `rows`.
-fn shape(rows: usize) -> usize {
-    if rows == 0 {
-        return 0;
-    }
-    SHAPES.into_iter().find(|shape| *shape >= rows).unwrap_or_else(|| rows.next_multiple_of(LARGEST))
+/// Copies the write-ahead log into the database file on a thread of its own, so that no commit waits for it. What was
+/// committed meanwhile is copied by the journal itself: only when all is copied does the log begin anew.
+struct Checkpoints {
+    pages: usize,
+    is_asked: bool,
+    ask: mpsc::SyncSender<()>,
+    is_done: Arc<AtomicBool>,
 }
 
-fn text(entries: usize, signatures: usize) -> String {
-    // A moved epoch makes the writer NULL, which the column refuses: that ends the text before anything else is done.
-    let mut sql = "BEGIN IMMEDIATE;\
-         INSERT INTO statement (writer, number, epoch, body, first_index, count, first_id, last_id) \
-         VALUES ((SELECT ? FROM revocation_epoch WHERE epoch = ?), ?, ?, ?, ?, ?, ?, ?);"
-        .to_owned();
-    rows_of(&mut sql, "INSERT INTO journal (writer, id, claims, record)", entries);
-    rows_of(&mut sql, "INSERT OR IGNORE INTO statement_signature (writer, number, signature)", signatures);
-    sql.push_str("COMMIT");
-    sql
-}
-
-fn rows_of(sql: &mut String, insert: &str, mut rows: usize) {
-    let width = if insert.contains("record") { "(?,?,?)" } else { "(?,?)" };
-    while rows > 0 {
-        let now = rows.min(LARGEST);
-        let _ = write!(sql, "{insert} SELECT ?, v.* FROM (VALUES {width}");
-        for _ in 1..now {
-            sql.push(',');
-            sql.push_str(width);
-        }
-        sql.push_str(") v WHERE v.column1 IS NOT NULL;");
-        rows -= now;
-    }
-}
-
-pub(super) async fn commit(
-    connection: &mut SqliteConnection,
-    texts: &mut Texts,
-    batch: &Batch<'_>,
-) -> Result<(), Failure> {
-    let (entries, signatures) = (shape(batch.entries.len()), shape(batch.signatures.len()));
-    let arguments = arguments(batch, entries, signatures).map_err(Failure::NotCommitted)?;
-    let sql = texts.of(entries, signatures);
-    let statements = 3 + entries.div_ceil(LARGEST) + signatures.div_ceil(LARGEST);
-
-    let mut done = 0;
-    let mut results = connection.fetch_many(sqlx::query_with(AssertSqlSafe(sql), arguments));
-    let error = loop {
-        match results.next().await {
-            Some(Ok(Either::Left(_))) => done += 1,
-            Some(Ok(Either::Right(_))) => {}
-            Some(Err(error)) => break error,
-            None if done == statements => return Ok(()),
-            // The worker went away.
-            None => break sqlx::Error::WorkerCrashed,
-        }
-    };
-    drop(results);
-    let is_database = error.as_database_error().is_some();
-    if done == 1 && error.as_database_error().is_some_and(|error| error.kind() == ErrorKind::NotNullViolation)
-    {
-        return match connection.execute("ROLLBACK").await {
-            Ok(_) => Err(Failure::EpochMoved),
-            Err(error) => Err(Failure::NotCommitted(error)),
+impl Checkpoints {
+    fn start(connection: Connection) -> Result<Self, StoreError> {
+        let (ask, asked) = mpsc::sync_channel(1);
+        let is_done = Arc::new(AtomicBool::new(false));
+        let done = is_done.clone();
+        let work = move || {
+            while asked.recv().is_ok() {
+                checkpoint(&connection);
+                done.store(true, Ordering::Release);
+            }
         };
+        let thread = std::thread::Builder::new().name("checkpoint".into()).spawn(work);
+        thread.map_err(|error| StoreError::Config(format!("cannot start a thread: {error}")))?;
+        Ok(Self { pages: 0, is_asked: false, ask, is_done })
     }
-    // All but COMMIT leave the transaction open, and closing the connection rolls it back.
-    Err(if is_database && done + 1 < statements {
-        Failure::NotCommitted(error)
-    } else {
-        Failure::Unknown(error)
-    })
+
+    fn note(&mut self, connection: &Connection, pages: usize) {
+        self.pages += pages;
+        if self.is_asked && self.is_done.swap(false, Ordering::Acquire) {
+            checkpoint(connection);
+            (self.pages, self.is_asked) = (0, false);
+        } else if !self.is_asked && self.pages >= CHECKPOINT_PAGES {
+            self.is_asked = self.ask.try_send(()).is_ok();
+        }
+    }
 }
 
-fn arguments(batch: &Batch<'_>, entries: usize, signatures: usize) -> Result<SqliteArguments, sqlx::Error> {
-    fill(batch, entries, signatures).map_err(sqlx::Error::Encode)
+/// Never waits for readers or writers; what it cannot copy now it will the next time.
+fn checkpoint(connection: &Connection) {
+    if let Err(error) = connection.query_row("PRAGMA wal_checkpoint(PASSIVE)", [], |_| Ok(())) {
+        tracing::warn!(%error, "the write-ahead log could not be copied into the database");
+    }
 }
 
-fn fill(
+/// A connection with the settings that [`crate::Database`] gives its connections.
+fn open(path: &Path) -> Result<Connection, StoreError> {
+    let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    let connection = Connection::open_with_flags(path, flags)?;
+    connection.busy_timeout(Duration::from_secs(5))?;
+    connection.pragma_update(None, "fullfsync", true)?;
+    connection.pragma_update(None, "synchronous", "FULL")?;
+    let mode: String = connection.pragma_query_value(None, "journal_mode", |row| row.get(0))?;
+    if mode != "wal" {
+        return Err(StoreError::Unsafe { setting: "journal_mode", value: mode, wanted: "wal" });
+    }
+    Ok(connection)
+}
+
+fn commit(connection: &Connection, batch: &Batch<'_>) -> Result<(), Failure> {
+    let cached = |sql| connection.prepare_cached(sql);
+    let mut end = cached(COMMIT).map_err(not_committed)?;
+    // Dropping a connection in a transaction rolls it back, which is what happens after any error but this one.
+    if !write(batch, cached).map_err(not_committed)? {
+        connection.execute_batch("ROLLBACK").map_err(not_committed)?;
+        return Err(Failure::EpochMoved);
+    }
+    end.execute([]).map(drop).map_err(|error| Failure::Unknown(error.into()))
+}
+
+/// Everything before COMMIT; `false` when the epoch is another than the batch's.
+fn write<'c>(
     batch: &Batch<'_>,
-    entries: usize,
-    signatures: usize,
-) -> Result<SqliteArguments, Box<dyn std::error::Error + Send + Sync>> {
+    cached: impl Fn(&'static str) -> rusqlite::Result<CachedStatement<'c>>,
+) -> rusqlite::Result<bool> {
     let writer = batch.writer.0.as_slice();
-    let mut arguments = SqliteArguments::default();
-    arguments.reserve(9 + 4 * entries + 3 * signatures, 0);
-    arguments.add(writer)?;
-    arguments.add(batch.epoch.cast_signed())?;
-    arguments.add(batch.number.cast_signed())?;
-    arguments.add(batch.epoch.cast_signed())?;
-    arguments.add(batch.statement)?;
-    arguments.add(batch.first_index.cast_signed())?;
-    arguments.add(i64::try_from(batch.entries.len())?)?;
-    arguments.add(batch.first_id().0.as_slice())?;
-    arguments.add(batch.last_id().0.as_slice())?;
-    for index in 0..entries {
-        if index % LARGEST == 0 {
-            arguments.add(writer)?;
-        }
-        let entry = batch.entries.get(index);
-        arguments.add(entry.map(|entry| entry.id.0.to_vec()))?;
-        arguments.add(entry.map(|entry| entry.claims))?;
-        arguments.add(entry.map(|entry| entry.record))?;
+    cached(BEGIN)?.execute([])?;
+    let epoch: i64 = cached(EPOCH)?.query_row([], |row| row.get(0))?;
+    if epoch != batch.epoch.cast_signed() {
+        return Ok(false);
     }
-    for index in 0..signatures {
-        if index % LARGEST == 0 {
-            arguments.add(writer)?;
-        }
-        let signature = batch.signatures.get(index);
-        arguments.add(signature.map(|(number, _)| number.cast_signed()))?;
-        arguments.add(signature.map(|(_, signature)| signature.as_slice()))?;
+    cached(STATEMENT)?.execute(params![
+        writer,
+        batch.number.cast_signed(),
+        epoch,
+        batch.statement,
+        batch.first_index.cast_signed(),
+        batch.entries.len() as i64,
+        batch.first_id().0.as_slice(),
+        batch.last_id().0.as_slice(),
+    ])?;
+    let mut insert = cached(ENTRY)?;
+    insert.raw_bind_parameter(2, writer)?;
+    for entry in batch.entries {
+        insert.raw_bind_parameter(1, entry.id.0.as_slice())?;
+        insert.raw_bind_parameter(3, entry.claims)?;
+        insert.raw_bind_parameter(4, entry.record)?;
+        insert.raw_execute()?;
     }
-    Ok(arguments)
+    if !batch.signatures.is_empty() {
+        let mut insert = cached(SIGNATURE)?;
+        for (number, signature) in batch.signatures {
+            insert.execute(params![writer, number.cast_signed(), signature.as_slice()])?;
+        }
+    }
+    Ok(true)
+}
+
+fn not_committed(error: rusqlite::Error) -> Failure {
+    Failure::NotCommitted(error.into())
 }

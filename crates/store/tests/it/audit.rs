@@ -2,7 +2,9 @@
 
 use crate::rig::{Kind, NOW, Rig, Writer, contract};
 use doorman_core::id::AuditId;
+use doorman_core::peers::{PeerBook, PeerList, Snapshot};
 use doorman_core::record::{Kind as Of, OutcomeState, Record};
+use doorman_core::statement::WriterId;
 use doorman_store::{AuditFilter, AuditItem, Database, StatusFilter, StoreError};
 use proptest::prelude::*;
 use proptest::strategy::ValueTree as _;
@@ -18,6 +20,9 @@ contract! {
     replicas_that_index_at_once_index_once
     open_attempts_of_lapsed_writers_are_swept
     batches_are_read_back_in_order_with_their_entries
+    a_changed_index_row_is_found_and_an_honest_index_is_not_blamed
+    an_entry_that_no_statement_covers_is_found
+    what_each_writer_found_at_its_start_can_be_told_again
 }
 
 const BUDGET: Duration = Duration::from_secs(60);
@@ -411,10 +416,7 @@ async fn batches_are_read_back_in_order_with_their_entries(kind: Kind) {
     let ids: Vec<_> = writers.iter().map(|writer| writer.id).collect();
     assert_eq!(rig.database.statement_writers().await.unwrap(), ids);
     assert_eq!(rig.database.writers().await.unwrap().iter().map(|row| row.id).collect::<Vec<_>>(), ids);
-    assert_eq!(
-        rig.database.journal_len().await.unwrap(),
-        writers.iter().map(|writer| writer.written.len() as u64).sum::<u64>()
-    );
+    assert_eq!(rig.database.stray_entry().await.unwrap(), None);
     for writer in &writers {
         for from in [0, 1, 30, 44] {
             let mut reader = rig.database.read_batches(writer.id, from).await.unwrap();
@@ -428,10 +430,124 @@ async fn batches_are_read_back_in_order_with_their_entries(kind: Kind) {
                 assert_eq!(batch.signature.is_some(), number + 1 < writer.next);
                 let (now, later) = rest.split_at(batch.entries.len());
                 assert_eq!(batch.entries.iter().map(|entry| entry.id).collect::<Vec<_>>(), now);
+                assert_eq!((Some(&batch.span.0), Some(&batch.span.1)), (now.first(), now.last()));
                 *rest = later;
                 number += 1;
             }
             assert_eq!((number, rest), (writer.next, Some([].as_slice())));
         }
+    }
+}
+
+async fn a_changed_index_row_is_found_and_an_honest_index_is_not_blamed(kind: Kind) {
+    let rig = Rig::new(kind).await;
+    let mut writers = [Writer::new(1), Writer::new(2)];
+    for writer in &writers {
+        writer.open(&rig.database).await;
+    }
+    let record = |id: AuditId, reason: &str| {
+        let mut record = Record::new(Of::Request, id, NOW);
+        record.path = Some("/a".into());
+        record.reason = Some(reason.to_owned().into());
+        (id, record.to_bytes())
+    };
+    let outcome = |id: AuditId, attempt: AuditId, state| {
+        let mut record = Record::new(Of::Outcome, id, NOW);
+        (record.attempt, record.state) = (Some(attempt), Some(state));
+        (id, record.to_bytes())
+    };
+    let mut attempts = Vec::new();
+    for round in 0..6 {
+        let writer = &mut writers[round % 2];
+        let mut journal = rig.database.open_journal().await.unwrap();
+        let ids: Vec<_> = (0..4).map(|_| writer.next_id(NOW + round as u64)).collect();
+        writer
+            .write_entries(&mut journal, &ids.iter().map(|id| record(*id, "r")).collect::<Vec<_>>())
+            .await
+            .unwrap();
+        // Outcomes of the other writer's attempts too, some with ids before them, and two of one attempt.
+        let ends: Vec<_> = [(0, OutcomeState::Done), (1, OutcomeState::Unknown), (1, OutcomeState::Done)]
+            .map(|(at, state)| {
+                outcome(writers[1 - round % 2].next_id(NOW + 2 * round as u64), ids[at], state)
+            })
+            .into();
+        let other = &mut writers[1 - round % 2];
+        other.write_entries(&mut journal, &ends).await.unwrap();
+        attempts.extend(ids);
+        if round != 4 {
+            while rig.database.index_step(100).await.unwrap() > 0 {}
+        }
+        assert_eq!(rig.database.first_index_difference().await.unwrap(), None, "{round}");
+    }
+    attempts.sort();
+    let url = if kind == Kind::Sqlite { format!("{}.index", rig.url) } else { rig.url.clone() };
+    let literal = |id: AuditId| {
+        let hex: String = id.0.iter().map(|byte| format!("{byte:02x}")).collect();
+        if kind == Kind::Postgres { format!("'\\x{hex}'") } else { format!("x'{hex}'") }
+    };
+    for (change, at) in [
+        ("UPDATE audit_index SET actor = 'user:eve' WHERE id = ", 20),
+        ("UPDATE audit_index SET outcome = 'done' WHERE id = ", 15),
+        ("DELETE FROM audit_index WHERE id = ", 10),
+        ("UPDATE audit_index SET status = 200 WHERE id = ", 4),
+    ] {
+        rig.run_at(&url, &format!("{change}{}", literal(attempts[at]))).await.unwrap();
+        assert_eq!(rig.database.first_index_difference().await.unwrap(), Some(attempts[at]), "{change}");
+    }
+    let made_up = format!(
+        "INSERT INTO audit_index (id, kind, search) VALUES ({}, 'request', '')",
+        literal(AuditId([1; 16]))
+    );
+    rig.run_at(&url, &made_up).await.unwrap();
+    rig.run_at(&url, "DELETE FROM audit_index WHERE kind <> 'request'").await.unwrap();
+    let found = rig.database.first_index_difference().await.unwrap();
+    assert!(found.is_some_and(|id| id <= attempts[4]), "{found:?}");
+}
+
+async fn an_entry_that_no_statement_covers_is_found(kind: Kind) {
+    let rig = Rig::new(kind).await;
+    let mut writers = [Writer::new(1), Writer::new(2)];
+    for writer in &mut writers {
+        let mut journal = writer.open_again(&rig.database, true).await;
+        writer.write(&mut journal, 3).await.unwrap();
+    }
+    let insert = |id: &str, writer: &str| {
+        let literal = |hex: &str| match kind {
+            Kind::Postgres => format!("'\\x{hex}'"),
+            _ => format!("x'{hex}'"),
+        };
+        let blank = literal("00");
+        format!(
+            "INSERT INTO journal (id, writer, claims, record) VALUES ({}, {}, {blank}, {blank})",
+            literal(id),
+            literal(writer)
+        )
+    };
+    let found = |tag: u8, id: u8| Some((WriterId([tag; 16]), AuditId([id; 16])));
+    rig.run(&insert(&"ff".repeat(16), &"01".repeat(16))).await.unwrap();
+    assert_eq!(rig.database.stray_entry().await.unwrap(), found(1, 0xff));
+    rig.run(&insert(&"02".repeat(16), &"03".repeat(16))).await.unwrap();
+    assert_eq!(rig.database.stray_entry().await.unwrap(), found(3, 2));
+}
+
+async fn what_each_writer_found_at_its_start_can_be_told_again(kind: Kind) {
+    let rig = Rig::new(kind).await;
+    let mut writers: Vec<Writer> = (1..=4).map(Writer::new).collect();
+    let mut found = Vec::new();
+    for started in 0..4 {
+        let mut journal = rig.database.open_journal().await.unwrap();
+        let id = writers[started].id;
+        found.push((id, journal.register_writer(id, NOW + started as u64, 1000).await.unwrap()));
+        for writer in writers.iter_mut().take(started + 1).skip(started / 2) {
+            writer.write(&mut journal, 2).await.unwrap();
+        }
+    }
+    let mut book = PeerBook::default();
+    for row in rig.database.writers().await.unwrap() {
+        book.insert(row.id, PeerList::from_bytes(&row.peers).unwrap());
+    }
+    for (id, known) in found {
+        let known: Snapshot = known.into_iter().map(|(peer, number, _)| (peer, number)).collect();
+        assert_eq!(book.snapshot(id), Some(&known));
     }
 }

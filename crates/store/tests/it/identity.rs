@@ -248,7 +248,10 @@ async fn a_withdrawn_try_and_an_old_one_count_for_nothing(kind: Kind) {
     assert_eq!(reserve(5, NOW + 500).await, LoginVerdict::Reserved);
     assert!(matches!(reserve(6, NOW + 500).await, LoginVerdict::Refused { .. }));
     assert_eq!(reserve(7, NOW + 1001).await, LoginVerdict::Reserved);
-    assert_eq!(database.prune_logins(NOW + 2000).await.unwrap(), 4);
+    database.settle_login(&[7; 16], LoginEnd::Succeeded).await.unwrap();
+    assert_eq!(database.prune_logins(NOW + 1500, &RULE).await.unwrap(), 3);
+    assert_eq!(rig.count("login_account").await, 1);
+    assert_eq!(database.prune_logins(NOW + 101_001, &RULE).await.unwrap(), 1);
     assert_eq!(rig.count("login_account").await, 0);
 }
 

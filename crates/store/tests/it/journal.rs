@@ -127,3 +127,17 @@ async fn a_record_of_a_megabyte_is_kept_to_the_byte(kind: Kind) {
     writer.write_records(&mut journal, &[large.clone(), "small".into()]).await.unwrap();
     assert_eq!(rig.record(writer.written[0]).await, large.as_bytes());
 }
+
+#[tokio::test]
+async fn sqlites_log_begins_anew_while_batches_keep_coming() {
+    let rig = Rig::new(Kind::Sqlite).await;
+    let mut writer = Writer::new(1);
+    let mut journal = writer.open(&rig.database).await;
+    let record = "x".repeat(3_000);
+    for _ in 0..400 {
+        writer.write_records(&mut journal, &vec![record.clone(); 40]).await.unwrap();
+    }
+    let log = std::fs::metadata(format!("{}-wal", rig.url.trim_start_matches("sqlite:"))).unwrap().len();
+    assert!(log < 40 << 20, "{log} of some 60 MB are still in the write-ahead log");
+    assert_eq!(rig.count("journal").await, 16_000);
+}

@@ -40,11 +40,16 @@ impl Rig {
 
     /// Runs SQL that the store itself would never run.
     pub async fn run(&self, sql: &str) -> Result<(), sqlx::Error> {
+        self.run_at(&self.url, sql).await
+    }
+
+    /// Runs it on a file beside the database.
+    pub async fn run_at(&self, url: &str, sql: &str) -> Result<(), sqlx::Error> {
         let sql = AssertSqlSafe(sql.to_owned());
-        match self.url.split(':').next().unwrap() {
-            "sqlite" => SqliteConnection::connect(&self.url).await?.execute(sql).await.map(drop),
-            "mysql" => MySqlConnection::connect(&self.url).await?.execute(sql).await.map(drop),
-            _ => PgConnection::connect(&self.url).await?.execute(sql).await.map(drop),
+        match url.split(':').next().unwrap() {
+            "sqlite" => SqliteConnection::connect(url).await?.execute(sql).await.map(drop),
+            "mysql" => MySqlConnection::connect(url).await?.execute(sql).await.map(drop),
+            _ => PgConnection::connect(url).await?.execute(sql).await.map(drop),
         }
     }
 
@@ -126,6 +131,12 @@ impl Writer {
     /// Opens the journal, and registers if `is_new`.
     pub async fn open_again(&self, database: &Database, is_new: bool) -> Journal {
         if is_new { self.open(database).await } else { database.open_journal().await.unwrap() }
+    }
+
+    /// Goes on behind a batch that turned out to be committed.
+    pub fn skip(&mut self, entries: usize) {
+        self.next += 1;
+        self.index += entries as u64;
     }
 
     pub fn next_id(&mut self, now_ms: u64) -> AuditId {
