@@ -15,7 +15,7 @@ use super::filter::{FilterError, FilterTemplate, Values};
 pub(super) const IN_CHAIN_RULE: &str = "1.2.840.113556.1.4.1941";
 /// The groups that Active Directory itself judges by (bit 31 of `groupType`). Distribution groups are for mail, and often
 /// everybody may join them.
-const SECURITY_GROUPS: &str = "(objectClass=group)(groupType:1.2.840.113556.1.4.803:=2147483648)";
+const SECURITY_GROUPS: &str = "(&(objectClass=group)(groupType:1.2.840.113556.1.4.803:=2147483648))";
 
 /// Settings of the directory.
 #[derive(Clone, Deserialize)]
@@ -216,7 +216,7 @@ pub(super) struct Plan {
     pub(super) email: String,
     pub(super) group_bases: Vec<String>,
     pub(super) group_filter: FilterTemplate,
-    /// What makes an entry a group that counts, if it was found by another way than `group_filter`.
+    /// What makes an entry a group that counts, however it was found.
     pub(super) group_kind: LdapFilter,
     pub(super) group_name: String,
     pub(super) nesting: Nesting,
@@ -250,14 +250,11 @@ impl Plan {
             ));
         }
         let ad_groups = match nesting {
-            Nesting::InChain => format!("(&{SECURITY_GROUPS}(member:{IN_CHAIN_RULE}:={{dn}}))"),
-            Nesting::Walk | Nesting::MemberOf => format!("(&{SECURITY_GROUPS}(member={{dn}}))"),
+            Nesting::InChain => format!("(member:{IN_CHAIN_RULE}:={{dn}})"),
+            Nesting::Walk | Nesting::MemberOf => "(member={dn})".to_owned(),
         };
-        let group_kind = if active && config.group_filter.is_none() {
-            format!("(&{SECURITY_GROUPS})")
-        } else {
-            "(objectClass=*)".to_owned()
-        };
+        let group_kind =
+            if active && config.group_filter.is_none() { SECURITY_GROUPS } else { "(objectClass=*)" };
         let user_filter = either(
             &config.user_filter,
             "(&(objectCategory=person)(objectClass=user)(|(sAMAccountName={username})(userPrincipalName={username})))",
@@ -283,7 +280,7 @@ impl Plan {
             email: config.email_attribute.clone().unwrap_or_else(|| "mail".to_owned()),
             group_bases: group_bases.clone(),
             group_filter: template("group_filter", &group_filter, &["{dn}", "{username}"])?,
-            group_kind: template("group_filter", &group_kind, &[""])?.fill(Values::default()),
+            group_kind: template("group_filter", group_kind, &[""])?.fill(Values::default()),
             group_name: either(&config.group_name_attribute, "sAMAccountName", "cn"),
             nesting,
             deadline: config.deadline,

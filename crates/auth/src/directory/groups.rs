@@ -64,8 +64,7 @@ impl<'a> GroupReader<'a> {
     async fn primary_group(&mut self, lease: &mut Lease, user: &Entry) -> Result<Option<String>, Fault> {
         let sid = user.values("objectSid").first().zip(user.number("primaryGroupID"));
         let Some(sid) = sid.and_then(|(sid, group)| sibling_sid(sid, group)) else { return Ok(None) };
-        let is_primary = LdapFilter::Equality("objectSid".to_owned(), sid);
-        let filter = LdapFilter::And(vec![is_primary, self.plan.group_kind.clone()]);
+        let filter = LdapFilter::Equality("objectSid".to_owned(), sid);
         let mut groups = self.search_groups(lease, filter).await?;
         Ok(groups.pop())
     }
@@ -90,6 +89,8 @@ impl<'a> GroupReader<'a> {
 
     /// Notes the groups that `filter` finds; returns the names of entries not seen before.
     async fn search_groups(&mut self, lease: &mut Lease, filter: LdapFilter) -> Result<Vec<String>, Fault> {
+        // The kind is asked once for all that `filter` may find: servers pay for each time it is mentioned.
+        let filter = LdapFilter::And(vec![self.plan.group_kind.clone(), filter]);
         let mut new = Vec::new();
         for base in &self.plan.group_bases {
             let search = Search {

