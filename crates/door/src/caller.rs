@@ -142,7 +142,7 @@ pub struct Credentials {
     /// As it came.
     pub credential: Credential,
     /// Name and token of the user on whose behalf the service acts.
-    pub delegation: Option<(Box<str>, Box<str>)>,
+    pub delegation: Option<Delegation>,
     /// Set for passwords, which are throttled by address.
     pub client_ip: Option<IpAddr>,
 }
@@ -261,7 +261,10 @@ impl Credentials {
     }
 }
 
-fn delegation_of(headers: &HeaderMap) -> Result<Option<(Box<str>, Box<str>)>, Refusal> {
+/// Name and token of the user on whose behalf a service acts.
+type Delegation = (Box<str>, Box<str>);
+
+fn delegation_of(headers: &HeaderMap) -> Result<Option<Delegation>, Refusal> {
     let read = |name: &HeaderName| {
         let value = single(headers, name).map_err(|()| {
             delegation_refused(

@@ -3,6 +3,7 @@
 use crate::StoreError;
 use crate::dialect::Dialect;
 use futures_util::TryStreamExt as _;
+use futures_util::stream::BoxStream;
 use sqlx::mysql::{MySqlArguments, MySqlRow};
 use sqlx::postgres::{PgArguments, PgRow};
 use sqlx::sqlite::{SqliteArguments, SqliteRow};
@@ -195,6 +196,18 @@ pub(crate) enum Pool {
 }
 
 impl Pool {
+    /// Rows as they come, for what is too long to be held.
+    pub(crate) fn stream<'a>(
+        &'a self,
+        sql: impl Into<Sql>,
+        args: &[Value<'_>],
+    ) -> Result<BoxStream<'a, Result<Row, StoreError>>, StoreError> {
+        let sql = self.sql(sql);
+        Ok(on_each!(self, Pool(file => &file.pool, pool => pool), |on, arguments, wrap| {
+            Box::pin(sqlx::query_with(sql, arguments(args)?).fetch(on).map_ok(wrap).map_err(StoreError::from))
+        }))
+    }
+
     pub(crate) fn dialect(&self) -> Dialect {
         match self {
             Self::Sqlite(_) => Dialect::Sqlite,

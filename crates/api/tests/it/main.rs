@@ -1,12 +1,22 @@
 //! The control surface over a real database, a real journal and the embedded directory.
 
+#[cfg(test)]
 mod access;
+#[cfg(test)]
 mod audit;
+#[cfg(test)]
 mod catalog;
+#[cfg(test)]
 mod cookies;
+#[cfg(test)]
 mod credentials;
+#[cfg(test)]
 mod delegation;
+#[cfg(test)]
 mod errors;
+#[cfg(test)]
 mod login;
+#[cfg(test)]
 mod openapi;
+#[cfg(test)]
 mod rig;

@@ -216,6 +216,7 @@ fn catalog() -> Catalog {
     let service = |name: &str| ServiceStatus {
         name: name.into(),
         http2: false,
+        takes_slash: false,
         instances: vec![instance(format!("{name}-1"), true), instance(format!("{name}-2"), false)],
     };
     let status = ProxyStatus {

@@ -115,7 +115,10 @@ impl Writer {
             };
             let (journal, peers) = match runtime.block_on(open) {
                 Ok(opened) => opened,
-                Err(error) => return drop(started.send(Err(StartError::Store(error)))),
+                Err(error) => {
+                    let _ = started.send(Err(StartError::Store(error)));
+                    return;
+                }
             };
             let chain = Chain {
                 writer: id,
@@ -479,7 +482,9 @@ impl State {
                         Ok(Committed { audit_id: *id, batch: batch.batch.clone(), index }),
                     );
                 }
-                Ack::Channel(sender) => drop(sender.send(Ok(*id))),
+                Ack::Channel(sender) => {
+                    let _ = sender.send(Ok(*id));
+                }
             }
         }
     }
@@ -568,7 +573,7 @@ impl State {
         self.queue.waiting.lock().outcomes.extend(abandoned);
         for (entry, id) in plain.into_iter().zip(published.ids.iter().skip(count)) {
             if let Ack::Channel(sender) = entry.ack {
-                drop(sender.send(Ok(*id)));
+                let _ = sender.send(Ok(*id));
             }
         }
     }
