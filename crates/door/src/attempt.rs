@@ -115,8 +115,16 @@ fn put_body<'a>(record: &mut Record<'a>, body: &'a InBody, claim: &BodyClaim, re
     if bytes.is_empty() {
         return;
     }
-    match std::str::from_utf8(bytes) {
-        Ok(text) => match redaction.body(text) {
+    let text = match std::str::from_utf8(bytes) {
+        Ok(text) => Some(text),
+        // A prefix may end within a character.
+        Err(error) if !body.is_whole() && error.error_len().is_none() => {
+            bytes.get(..error.valid_up_to()).and_then(|whole| std::str::from_utf8(whole).ok())
+        }
+        Err(_) => None,
+    };
+    match text {
+        Some(text) => match redaction.body(text) {
             Masked::Clean => record.body = Some(text.into()),
             Masked::Text(text) => {
                 record.body = Some(text.into());
@@ -124,7 +132,10 @@ fn put_body<'a>(record: &mut Record<'a>, body: &'a InBody, claim: &BodyClaim, re
             }
             Masked::Withheld => record.redacted.push("body".into()),
         },
-        Err(_) => {
+        None if redaction.mentions_field(&String::from_utf8_lossy(bytes)) => {
+            record.redacted.push("body".into());
+        }
+        None => {
             record.body = Some(STANDARD.encode(bytes).into());
             record.body_encoding = Some("base64".into());
             return;

@@ -47,7 +47,7 @@ impl Meter {
 pub(crate) enum InBody {
     /// All of it.
     Whole(Bytes, Option<http::HeaderMap>),
-    /// Its first bytes; the rest is still to come.
+    /// Its first frames, of which `prefix_bytes` bind it and are written down; the rest is still to come.
     Stream { prefix: VecDeque<Bytes>, prefix_bytes: Bytes, rest: Incoming },
 }
 
@@ -93,7 +93,7 @@ impl InBody {
         let bytes = joined(&frames, size);
         Ok(match ended {
             Some(trailers) if size <= limit => Self::Whole(bytes, trailers),
-            _ => Self::Stream { prefix: frames, prefix_bytes: bytes, rest: body },
+            _ => Self::Stream { prefix: frames, prefix_bytes: bytes.slice(..size.min(limit)), rest: body },
         })
     }
 
@@ -187,14 +187,20 @@ impl Body for OutBody {
             }
             Self::Stream { prefix, rest, meter } => {
                 if let Some(data) = prefix.pop_front() {
-                    meter.borrow_mut().add(&data);
+                    let mut meter = meter.borrow_mut();
+                    meter.add(&data);
+                    meter.ended = prefix.is_empty() && rest.is_end_stream();
                     return Poll::Ready(Some(Ok(Frame::data(data))));
                 }
-                let polled = Pin::new(rest).poll_frame(cx);
+                let polled = Pin::new(&mut *rest).poll_frame(cx);
                 if let Poll::Ready(frame) = &polled {
                     let mut meter = meter.borrow_mut();
                     match frame {
-                        Some(Ok(frame)) => frame.data_ref().into_iter().for_each(|data| meter.add(data)),
+                        Some(Ok(frame)) => {
+                            frame.data_ref().into_iter().for_each(|data| meter.add(data));
+                            // With a length known before, nobody asks for what comes after the last byte.
+                            meter.ended = rest.is_end_stream();
+                        }
                         Some(Err(_)) => {}
                         None => meter.ended = true,
                     }

@@ -131,7 +131,8 @@ impl Redaction {
         Some(fields.query(body).0.into_owned())
     }
 
-    fn mentions_field(&self, body: &str) -> bool {
+    /// Whether a body may name a secret field.
+    pub fn mentions_field(&self, body: &str) -> bool {
         let lower = body.to_ascii_lowercase();
         self.fields.iter().any(|field| memchr::memmem::find(lower.as_bytes(), field.as_bytes()).is_some())
             || lower.contains("\\u")

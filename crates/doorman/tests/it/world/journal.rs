@@ -86,6 +86,24 @@ impl World {
         self.entries(|entry| entry.text("kind") == "request" && entry.text("decision") == "deny").await
     }
 
+    /// A connection to a world's SQLite database, for what an application should not be able to do.
+    pub async fn sqlite(&self) -> sqlx::SqliteConnection {
+        sqlx::SqliteConnection::connect(self.database_url()).await.unwrap()
+    }
+
+    /// Attempts of ended sessions that were committed at or after the epoch of the revocation. SQLite only.
+    pub async fn attempts_after_revocation(&self) -> usize {
+        let sql = "SELECT r.session, j.record FROM revocation r JOIN statement s ON s.epoch >= r.epoch \
+                   JOIN journal j ON j.writer = s.writer AND j.id BETWEEN s.first_id AND s.last_id";
+        let rows = sqlx::query(sql).fetch_all(&mut self.sqlite().await).await.unwrap();
+        let is_late = |row: &sqlx::sqlite::SqliteRow| {
+            let record: Value = serde_json::from_slice(row.get(1)).unwrap();
+            let session = hex::encode(row.get::<Vec<u8>, _>(0));
+            record["kind"] == "request" && record["decision"] == "permit" && record["session"] == *session
+        };
+        rows.into_iter().filter(is_late).count()
+    }
+
     /// I1: each hit at a recorder has a committed attempt of its own with equal method, path, query, instance and body.
     ///
     /// That the attempt came first is shown by the request itself, which names it.

@@ -1,0 +1,9 @@
+//! What other people's programs rely on: the documented formats, byte by byte.
+
+#![expect(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    reason = "a test ends where it fails, in its helpers too"
+)]
+
+mod vectors;
