@@ -91,7 +91,6 @@ impl Rig {
         let policies = Arc::new(PolicyStore::open(&write_policies(dir.path())).unwrap());
         let writer = start_writer(dir.path(), &database, &keys, &clock, &authenticator, &policies).await;
         let door = Arc::new(DoorShared {
-            rate: doorman_door::rate::RateGate::new(None),
             config: DoorConfig::default(),
             now_ms: Box::new(move || clock.now_ms()),
             authenticate: Arc::new(Embedded(authenticator.clone())),
