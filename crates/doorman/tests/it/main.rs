@@ -23,6 +23,7 @@ mod request;
 mod session;
 mod shell;
 mod smoke;
+mod stalls;
 mod targets;
 mod tokens;
 mod verify;
