@@ -11,10 +11,12 @@
 mod audit;
 mod config;
 mod curl;
+mod failures;
 mod fake;
 mod framing;
 mod headers;
 mod help;
+mod lifecycle;
 mod local;
 mod request;
 mod session;

@@ -15,11 +15,13 @@
 
 mod files;
 mod journal;
+mod load;
 mod process;
 mod request;
 mod verdict;
 
 pub use journal::Entry;
+pub use load::{Load, Sent};
 pub use process::Process;
 pub use request::{Request, get, post, request};
 pub use verdict::code_of;
