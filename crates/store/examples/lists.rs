@@ -117,7 +117,7 @@ async fn fill(database: &Database, entries: u64) -> Result<()> {
 
 fn pair(n: u64, now: u64, ids: &mut IdSequence) -> ((AuditId, Vec<u8>), (AuditId, Vec<u8>)) {
     let mixed = n.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 32;
-    let one_in = |rate: u64| mixed % rate == 0;
+    let one_in = |rate: u64| mixed.is_multiple_of(rate);
     let id = ids.next_id(now);
     let mut record = Record::new(if one_in(500) { Kind::Login } else { Kind::Request }, id, now);
     let actor = if n < 20 { "user:rare".to_owned() } else { format!("user:person-{}", mixed % 40) };
