@@ -22,7 +22,7 @@ mod request;
 mod verdict;
 
 pub use journal::Entry;
-pub use load::{Load, Sent};
+pub use load::Load;
 pub use process::Process;
 pub use relay::Relay;
 pub use request::{Request, get, post, request};
