@@ -68,6 +68,7 @@ impl Api {
     /// Lets requests in flight end, writes the last outcomes and stops. Blocks.
     pub fn close(self, drain: Duration) {
         self.shared.draining.store(true, Ordering::Relaxed);
+        self.server.announce_end();
         std::thread::sleep(ANNOUNCE.min(drain));
         self.server.close(drain);
         self.writer.close();
@@ -256,6 +257,7 @@ async fn start_journal(
         statements: config.statements.clone(),
         gather: config.gather,
         max_batch: config.max_batch.get(),
+        lease: config.lease,
         ..JournalConfig::default()
     };
     let (now, signer_clock, signer) = (clock.clone(), clock.clone(), keys.clone());
