@@ -124,6 +124,10 @@ fn put_body<'a>(record: &mut Record<'a>, body: &'a InBody, claim: &BodyClaim, re
             }
             Masked::Withheld => record.redacted.push("body".into()),
         },
+        Err(_) if redaction.withholds(bytes) => {
+            record.redacted.push("body".into());
+            return;
+        }
         Err(_) => {
             record.body = Some(STANDARD.encode(bytes).into());
             record.body_encoding = Some("base64".into());
