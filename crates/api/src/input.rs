@@ -3,6 +3,7 @@
 use crate::error::{ApiError, ApiResult};
 use crate::origin::is_json;
 use axum::body::Body;
+use axum::body::HttpBody as _;
 use axum::extract::{FromRequest, FromRequestParts, Path, Query, Request};
 use bytes::Bytes;
 use doorman_core::code::Code;
@@ -66,14 +67,16 @@ pub(crate) async fn read(headers: &HeaderMap, body: Body) -> ApiResult<Bytes> {
             .hint("Send it without Content-Encoding.")
             .into());
     }
+    let too_large =
+        || Problem::new(Code::TooLarge, "The body is longer than 1 MiB.").hint("Send less at once.");
+    // Told to be too long: there is nothing to wait for.
+    if body.size_hint().lower() > MAX_BODY as u64 {
+        return Err(too_large().into());
+    }
     let collected = tokio::time::timeout(READ_DEADLINE, Limited::new(body, MAX_BODY).collect()).await;
     match collected {
         Ok(Ok(body)) => Ok(body.to_bytes()),
-        Ok(Err(error)) if error.is::<LengthLimitError>() => {
-            Err(Problem::new(Code::TooLarge, "The body is longer than 1 MiB.")
-                .hint("Send less at once.")
-                .into())
-        }
+        Ok(Err(error)) if error.is::<LengthLimitError>() => Err(too_large().into()),
         Ok(Err(_)) => Err(Problem::new(Code::Invalid, "The body broke off.").into()),
         Err(_) => Err(Problem::new(Code::Timeout, "The body did not arrive in time.")
             .status(StatusCode::REQUEST_TIMEOUT)

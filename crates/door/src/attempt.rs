@@ -115,8 +115,16 @@ fn put_body<'a>(record: &mut Record<'a>, body: &'a InBody, claim: &BodyClaim, re
     if bytes.is_empty() {
         return;
     }
-    match std::str::from_utf8(bytes) {
-        Ok(text) => match redaction.body(text) {
+    let text = match std::str::from_utf8(bytes) {
+        Ok(text) => Some(text),
+        // A prefix may end within a character.
+        Err(error) if !body.is_whole() && error.error_len().is_none() => {
+            bytes.get(..error.valid_up_to()).and_then(|whole| std::str::from_utf8(whole).ok())
+        }
+        Err(_) => None,
+    };
+    match text {
+        Some(text) => match redaction.body(text) {
             Masked::Clean => record.body = Some(text.into()),
             Masked::Text(text) => {
                 record.body = Some(text.into());
@@ -124,11 +132,10 @@ fn put_body<'a>(record: &mut Record<'a>, body: &'a InBody, claim: &BodyClaim, re
             }
             Masked::Withheld => record.redacted.push("body".into()),
         },
-        Err(_) if redaction.withholds(bytes) => {
+        None if redaction.mentions_field(&String::from_utf8_lossy(bytes)) => {
             record.redacted.push("body".into());
-            return;
         }
-        Err(_) => {
+        None => {
             record.body = Some(STANDARD.encode(bytes).into());
             record.body_encoding = Some("base64".into());
             return;
@@ -167,17 +174,24 @@ pub(crate) fn record(
     Draft::new(record)
 }
 
-/// The claims and the rest of what the pass will hold.
+/// What a pass is made for.
+#[derive(Clone, Copy)]
+pub(crate) struct Errand<'a> {
+    pub(crate) permit: &'a Permit,
+    pub(crate) headers: &'a HeaderMap,
+    pub(crate) claim: BodyClaim,
+    pub(crate) route: &'a Route,
+    pub(crate) origin: Origin,
+}
+
+/// The claims and the rest of what the pass will hold. `first` names the attempt when this is a second pass for it.
 pub(crate) fn draft(
     thread: &DoorThread,
-    permit: &Permit,
-    headers: &HeaderMap,
-    claim: BodyClaim,
-    route: &Route,
-    origin: Origin,
+    errand: Errand<'_>,
     record: Draft,
     first: Option<AuditId>,
 ) -> (AttemptDraft, PassParts) {
+    let Errand { permit, headers, claim, route, origin } = errand;
     let target = permit.target();
     let caller = permit.caller();
     let expires_ms = thread.now_ms() + thread.pass_lifetime_ms();

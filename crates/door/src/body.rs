@@ -11,6 +11,7 @@ use hyper::body::Incoming;
 use sha2::Digest as _;
 use std::cell::RefCell;
 use std::collections::VecDeque;
+use std::future::Future as _;
 use std::pin::Pin;
 use std::rc::Rc;
 use std::task::{Context, Poll};
@@ -47,8 +48,8 @@ impl Meter {
 pub(crate) enum InBody {
     /// All of it.
     Whole(Bytes, Option<http::HeaderMap>),
-    /// Its first bytes; the rest is still to come.
-    Stream { prefix: VecDeque<Bytes>, prefix_bytes: Bytes, rest: Incoming },
+    /// Its first frames, of which `prefix_bytes` bind it and are written down; the rest is still to come.
+    Stream { prefix: VecDeque<Bytes>, prefix_bytes: Bytes, rest: Rest },
 }
 
 /// Why a body could not be read.
@@ -93,7 +94,11 @@ impl InBody {
         let bytes = joined(&frames, size);
         Ok(match ended {
             Some(trailers) if size <= limit => Self::Whole(bytes, trailers),
-            _ => Self::Stream { prefix: frames, prefix_bytes: bytes, rest: body },
+            _ => Self::Stream {
+                prefix: frames,
+                prefix_bytes: bytes.slice(..size.min(limit)),
+                rest: Rest::of(body),
+            },
         })
     }
 
@@ -134,6 +139,33 @@ impl InBody {
     }
 }
 
+/// What is still to come of a body. One whose length was told must keep coming; one without may be a stream that is quiet.
+pub(crate) struct Rest {
+    body: Incoming,
+    /// Runs while the client is waited for.
+    stalled: Option<Pin<Box<tokio::time::Sleep>>>,
+}
+
+impl Rest {
+    fn of(body: Incoming) -> Self {
+        Self { body, stalled: None }
+    }
+
+    fn poll_frame(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BoxError>>> {
+        if let Poll::Ready(frame) = Pin::new(&mut self.body).poll_frame(cx) {
+            self.stalled = None;
+            return Poll::Ready(frame.map(|frame| frame.map_err(Into::into)));
+        }
+        if self.body.size_hint().exact().is_some() {
+            let stalled = self.stalled.get_or_insert_with(|| Box::pin(tokio::time::sleep(READ_DEADLINE)));
+            if stalled.as_mut().poll(cx).is_ready() {
+                return Poll::Ready(Some(Err("the client stopped sending".into())));
+            }
+        }
+        Poll::Pending
+    }
+}
+
 fn joined(frames: &VecDeque<Bytes>, size: usize) -> Bytes {
     match frames.len() {
         0 => Bytes::new(),
@@ -159,7 +191,7 @@ pub(crate) fn end_to_end_trailers(mut trailers: http::HeaderMap) -> http::Header
 /// A request body on its way out.
 pub(crate) enum OutBody {
     Whole { data: Option<Bytes>, trailers: Option<http::HeaderMap> },
-    Stream { prefix: VecDeque<Bytes>, rest: Incoming, meter: Rc<RefCell<Meter>> },
+    Stream { prefix: VecDeque<Bytes>, rest: Rest, meter: Rc<RefCell<Meter>> },
 }
 
 impl OutBody {
@@ -187,14 +219,20 @@ impl Body for OutBody {
             }
             Self::Stream { prefix, rest, meter } => {
                 if let Some(data) = prefix.pop_front() {
-                    meter.borrow_mut().add(&data);
+                    let mut meter = meter.borrow_mut();
+                    meter.add(&data);
+                    meter.ended = prefix.is_empty() && rest.body.is_end_stream();
                     return Poll::Ready(Some(Ok(Frame::data(data))));
                 }
-                let polled = Pin::new(rest).poll_frame(cx);
+                let polled = rest.poll_frame(cx);
                 if let Poll::Ready(frame) = &polled {
                     let mut meter = meter.borrow_mut();
                     match frame {
-                        Some(Ok(frame)) => frame.data_ref().into_iter().for_each(|data| meter.add(data)),
+                        Some(Ok(frame)) => {
+                            frame.data_ref().into_iter().for_each(|data| meter.add(data));
+                            // With a length known before, nobody asks for what comes after the last byte.
+                            meter.ended = rest.body.is_end_stream();
+                        }
                         Some(Err(_)) => {}
                         None => meter.ended = true,
                     }
@@ -205,7 +243,7 @@ impl Body for OutBody {
                             Ok(trailers) => Frame::trailers(end_to_end_trailers(trailers)),
                             Err(frame) => frame,
                         }),
-                        Err(error) => Err(error.into()),
+                        Err(error) => Err(error),
                     })
                 })
             }
@@ -215,7 +253,7 @@ impl Body for OutBody {
     fn is_end_stream(&self) -> bool {
         match self {
             Self::Whole { data, trailers } => data.is_none() && trailers.is_none(),
-            Self::Stream { prefix, rest, .. } => prefix.is_empty() && rest.is_end_stream(),
+            Self::Stream { prefix, rest, .. } => prefix.is_empty() && rest.body.is_end_stream(),
         }
     }
 
@@ -224,7 +262,7 @@ impl Body for OutBody {
             Self::Whole { data, .. } => SizeHint::with_exact(data.as_ref().map_or(0, Bytes::len) as u64),
             Self::Stream { prefix, rest, .. } => {
                 let before: u64 = prefix.iter().map(|data| data.len() as u64).sum();
-                match rest.size_hint().exact() {
+                match rest.body.size_hint().exact() {
                     Some(exact) => SizeHint::with_exact(exact + before),
                     None => SizeHint::default(),
                 }

@@ -105,11 +105,6 @@ impl Redaction {
         if self.mask_value(&mut value) { Masked::Text(value.to_string()) } else { Masked::Clean }
     }
 
-    /// Whether a body that is no text must not be kept, because a part of it names a secret field.
-    pub fn withholds(&self, body: &[u8]) -> bool {
-        self.mentions_field(&String::from_utf8_lossy(body))
-    }
-
     fn form(&self, body: &str) -> Option<String> {
         let is_form = body.bytes().all(|b| b.is_ascii_graphic()) && !body.contains(['{', '<', '"']);
         if !is_form {
@@ -127,7 +122,8 @@ impl Redaction {
         Some(masked_pairs(body, |key| self.mentions_field(key)).0.into_owned())
     }
 
-    fn mentions_field(&self, body: &str) -> bool {
+    /// Whether a body may name a secret field.
+    pub fn mentions_field(&self, body: &str) -> bool {
         let is_in = |text: &str| {
             let lower = text.to_ascii_lowercase();
             self.fields.iter().any(|field| memchr::memmem::find(lower.as_bytes(), field.as_bytes()).is_some())
@@ -330,6 +326,5 @@ mod tests {
             redaction.query("user[password]=x&token[]=y&a.b=z").0,
             "user[password]=[redacted]&token[]=[redacted]&a.b=z"
         );
-        assert!(redaction.withholds(b"\xff{\"password\":1}") && !redaction.withholds(b"\xff\xfe"));
     }
 }

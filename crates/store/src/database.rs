@@ -169,6 +169,8 @@ fn sqlite_options(path: &Path) -> SqliteConnectOptions {
         .synchronous(SqliteSynchronous::Full)
         // Only macOS needs it, where a plain fsync stops at the drive's cache.
         .pragma("fullfsync", "1")
+        // Without it REPLACE deletes rows past the triggers that forbid deleting.
+        .pragma("recursive_triggers", "1")
         // The journal copies the log itself; this is for processes without one.
         .pragma("wal_autocheckpoint", "8000")
         .busy_timeout(Duration::from_secs(5))

@@ -1,5 +1,6 @@
 //! The real binary, from outside: what it prints, what it sends, how it exits.
 
+#![allow(clippy::wrong_self_convention, reason = "`as_user` says under which name a request goes")]
 #![expect(
     clippy::unwrap_used,
     clippy::expect_used,
@@ -11,15 +12,23 @@
 mod audit;
 mod config;
 mod curl;
+mod delegation;
+mod failures;
 mod fake;
 mod framing;
 mod headers;
 mod help;
+mod lifecycle;
 mod local;
+mod log;
+mod passes;
 mod request;
 mod session;
 mod shell;
 mod smoke;
+mod stalls;
 mod targets;
+mod tokens;
 mod verify;
+#[allow(dead_code, reason = "a rig offers more than each test needs")]
 mod world;

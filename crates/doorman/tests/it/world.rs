@@ -15,17 +15,21 @@
 
 mod files;
 mod journal;
+mod load;
 mod process;
+mod relay;
 mod request;
 mod verdict;
 
 pub use journal::Entry;
+pub use load::Load;
 pub use process::Process;
+pub use relay::Relay;
 pub use request::{Request, get, post, request};
 pub use verdict::code_of;
 
 use doorman_auth::{Clock, KeyRing};
-use doorman_core::keys::KeyUse;
+use doorman_core::keys::{KeyUse, SigningKey};
 use doorman_testkit::echo::Echo;
 use doorman_testkit::ldap::{DirectoryFile, EmbeddedLdap, demo_directory_toml};
 use doorman_testkit::raw::{Answer, RawClient};
@@ -36,7 +40,7 @@ use serde_json::{Value, json};
 use std::collections::BTreeMap;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
-use std::sync::OnceLock;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 use tempfile::TempDir;
 
@@ -57,6 +61,7 @@ pub struct Plan {
     api_toml: String,
     proxy_toml: String,
     tls: bool,
+    relayed: bool,
 }
 
 /// A service beside the usual ones, in every region.
@@ -130,6 +135,12 @@ impl Plan {
         self
     }
 
+    /// With a [`Relay`] between `api` and each proxy.
+    pub fn relayed(mut self) -> Self {
+        self.relayed = true;
+        self
+    }
+
     /// Starts everything and waits until it serves.
     pub async fn start(self) -> World {
         World::from(self).await
@@ -143,6 +154,7 @@ pub struct World {
     database_url: String,
     apis: Vec<Process>,
     proxies: BTreeMap<String, Vec<Process>>,
+    relays: BTreeMap<String, Vec<Relay>>,
     recorders: BTreeMap<(String, String), Recorder>,
     /// The directory that `api` asks.
     pub ldap: EmbeddedLdap,
@@ -168,6 +180,7 @@ impl World {
             api_toml: String::new(),
             proxy_toml: String::new(),
             tls: false,
+            relayed: false,
         }
     }
 
@@ -211,11 +224,20 @@ impl World {
         let database_url = plan.database.clone();
         let database_url =
             database_url.unwrap_or_else(|| format!("sqlite:{}", data.join("doorman.db").display()));
+        let mut links = BTreeMap::new();
+        let mut relays: BTreeMap<String, Vec<Relay>> = BTreeMap::new();
+        for (region, all) in &proxies {
+            for proxy in all {
+                let mut address = proxy.address();
+                if plan.relayed {
+                    let relay = Relay::start(address).await;
+                    address = relay.address();
+                    relays.entry(region.clone()).or_default().push(relay);
+                }
+                links.entry(region.clone()).or_insert_with(Vec::new).push(address);
+            }
+        }
         let apis = (0..plan.apis).map(|number| {
-            let links: BTreeMap<_, _> = proxies
-                .iter()
-                .map(|(region, all)| (region.clone(), all.iter().map(Process::address).collect::<Vec<_>>()))
-                .collect();
             let database = &database_url;
             let files = files::Api {
                 data,
@@ -228,7 +250,8 @@ impl World {
             Process::api(files.write(&links))
         });
         let apis = apis.collect();
-        let world = Self { dir, ca, database_url, apis, proxies, recorders, ldap, _services: services };
+        let world =
+            Self { dir, ca, database_url, apis, proxies, relays, recorders, ldap, _services: services };
         world.proxies.values().flatten().for_each(Process::start);
         for api in &world.apis {
             // One after the other: the first makes the tables.
@@ -269,6 +292,19 @@ impl World {
     /// A proxy of a region, from 0.
     pub fn proxy(&self, region: &str, number: usize) -> &Process {
         &self.proxies[region][number]
+    }
+
+    /// The wire from `api` to a proxy of a region, in a world that was planned with `relayed()`.
+    pub fn relay(&self, region: &str, number: usize) -> &Relay {
+        &self.relays[region][number]
+    }
+
+    /// The key that signs now: for forgeries that only its owner could make.
+    pub fn signing_key(&self, key_use: KeyUse) -> Arc<SigningKey> {
+        let clock = Clock::open(&self.path().join("clock-of-the-test")).unwrap();
+        let now_ms = clock.now_ms();
+        let ring = KeyRing::open_or_create(&self.path().join("keys"), &KeyUse::ALL, clock).unwrap();
+        ring.signing_key(key_use, now_ms, |_| true).unwrap()
     }
 
     /// The recorder behind `target@rec-1` of the first region.
@@ -330,7 +366,8 @@ impl World {
     /// As [`World::send_to`], for a replica that may be gone.
     pub async fn try_send_to(&self, number: usize, request: Request) -> std::io::Result<Answer> {
         let mut client = self.connect_to(number).await?;
-        client.send(&request.to_bytes()).await?;
+        // A refusal may close the connection before everything is sent.
+        let _ = client.send(&request.to_bytes()).await;
         Ok(if request.is_head() {
             client.read_answer_to_head(DEADLINE).await
         } else {

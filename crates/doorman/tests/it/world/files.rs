@@ -19,6 +19,9 @@ when { context.method == "GET" && context.path like "/public/*" };
 permit (principal in Group::"operators", action == Action::"request", resource in ServiceName::"target");
 "#;
 
+/// Replicas are one Doorman to their clients: a token of one is good at all.
+const SAME_FOR_ALL: &str = "public_url = \"http://doorman.test\"\n";
+
 pub(super) fn write_policies(data: &Path, more: &[(String, String)]) {
     let usual = demo_policies().iter().map(|(name, text)| (*name, *text));
     let more = more.iter().map(|(name, text)| (name.as_str(), text.as_str()));
@@ -44,8 +47,8 @@ fn own_port() -> SocketAddr {
     }
 }
 
-fn server(listen: SocketAddr, tls: Option<(&Ca, bool)>) -> String {
-    let mut text = format!("[server]\nlisten = \"{listen}\"\ndrain = \"5s\"\n\n");
+fn server(listen: SocketAddr, more: &str, tls: Option<(&Ca, bool)>) -> String {
+    let mut text = format!("[server]\nlisten = \"{listen}\"\ndrain = \"5s\"\n{more}\n");
     if let Some((ca, is_mutual)) = tls {
         let pair = ca.server(&["localhost", "127.0.0.1"]).unwrap();
         write!(text, "[server.tls]\ncert_file = {:?}\nkey_file = {:?}\n", pair.cert, pair.key).unwrap();
@@ -73,7 +76,7 @@ impl Api<'_> {
         let password = self.data.join("directory-password");
         write(&password, "doorman-demo");
         let at = |name: &str| self.data.join(name);
-        let mut text = server(listen, self.ca.map(|ca| (ca, false)));
+        let mut text = server(listen, SAME_FOR_ALL, self.ca.map(|ca| (ca, false)));
         write!(
             text,
             "[database]\nurl = {:?}\n\n[keys]\ndir = {:?}\n\n[policy]\ndir = {:?}\n\n\
@@ -129,7 +132,7 @@ impl Proxy<'_> {
     pub fn write<'u>(&self, upstreams: impl Iterator<Item = &'u Upstream>) -> (PathBuf, SocketAddr) {
         let listen = own_port();
         let name = format!("{}-{}", self.region, self.number);
-        let mut text = server(listen, self.ca.map(|ca| (ca, true)));
+        let mut text = server(listen, "", self.ca.map(|ca| (ca, true)));
         write!(
             text,
             "[region]\nname = {:?}\n\n[keys]\npublic_file = {:?}\n\n[data]\ndir = {:?}\n\n{}",

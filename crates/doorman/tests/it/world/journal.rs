@@ -23,7 +23,7 @@ impl Entry {
         self.record[field].as_str().unwrap_or_default()
     }
 
-    fn is_attempt(&self) -> bool {
+    pub(super) fn is_attempt(&self) -> bool {
         self.text("kind") == "request" && self.text("decision") == "permit"
     }
 }
@@ -86,6 +86,24 @@ impl World {
         self.entries(|entry| entry.text("kind") == "request" && entry.text("decision") == "deny").await
     }
 
+    /// A connection to a world's SQLite database, for what an application should not be able to do.
+    pub async fn sqlite(&self) -> sqlx::SqliteConnection {
+        sqlx::SqliteConnection::connect(self.database_url()).await.unwrap()
+    }
+
+    /// Attempts of ended sessions that were committed at or after the epoch of the revocation. SQLite only.
+    pub async fn attempts_after_revocation(&self) -> usize {
+        let sql = "SELECT r.session, j.record FROM revocation r JOIN statement s ON s.epoch >= r.epoch \
+                   JOIN journal j ON j.writer = s.writer AND j.id BETWEEN s.first_id AND s.last_id";
+        let rows = sqlx::query(sql).fetch_all(&mut self.sqlite().await).await.unwrap();
+        let is_late = |row: &sqlx::sqlite::SqliteRow| {
+            let record: Value = serde_json::from_slice(row.get(1)).unwrap();
+            let session = hex::encode(row.get::<Vec<u8>, _>(0));
+            record["kind"] == "request" && record["decision"] == "permit" && record["session"] == *session
+        };
+        rows.into_iter().filter(is_late).count()
+    }
+
     /// I1: each hit at a recorder has a committed attempt of its own with equal method, path, query, instance and body.
     ///
     /// That the attempt came first is shown by the request itself, which names it.
@@ -95,6 +113,11 @@ impl World {
             .iter()
             .filter(|entry| entry.is_attempt())
             .map(|entry| (entry.text("id"), entry))
+            .collect();
+        let outcomes: BTreeMap<&str, &Entry> = journal
+            .iter()
+            .filter(|entry| entry.text("kind") == "outcome")
+            .map(|entry| (entry.text("attempt"), entry))
             .collect();
         let mut seen = BTreeMap::new();
         for ((region, instance), recorder) in &self.recorders {
@@ -118,7 +141,7 @@ impl World {
                 assert_eq!(sent_target(attempt), hit.target(), "{attempt:?}");
                 assert!(!attempt.claims.is_empty(), "{attempt:?}");
                 if hit.complete {
-                    assert_body_is_the_one(&journal, attempt, &hit);
+                    assert_body_is_the_one(attempt, outcomes.get(id.as_str()).copied(), &hit);
                 }
             }
         }
@@ -134,15 +157,12 @@ fn sent_target(attempt: &Entry) -> String {
 
 /// The claims end with what binds the body: whole or prefix, its length, its SHA-256. A whole streamed body's digest is
 /// in the outcome.
-fn assert_body_is_the_one(journal: &[Entry], attempt: &Entry, hit: &Recorded) {
+fn assert_body_is_the_one(attempt: &Entry, outcome: Option<&Entry>, hit: &Recorded) {
     let (_, bound) = attempt.claims.split_at(attempt.claims.len() - 41);
     let length = u64::from_be_bytes(bound[1..9].try_into().unwrap()) as usize;
     let is_prefix = bound[0] == 1;
     assert!(hit.body.len() == length || is_prefix && hit.body.len() > length, "{attempt:?}");
     assert_eq!(bound[9..], sha256(&hit.body[..length]), "{attempt:?}");
-    let outcome = journal
-        .iter()
-        .find(|entry| entry.text("kind") == "outcome" && entry.text("attempt") == attempt.text("id"));
     for entry in [Some(attempt), outcome].into_iter().flatten() {
         let field = if entry.is_attempt() { "body_sha256" } else { "request_sha256" };
         if let Some(written) = entry.record[field].as_str() {
