@@ -271,18 +271,20 @@ fn decoded(text: &str) -> Cow<'_, str> {
         return Cow::Borrowed(text);
     }
     let mut out = Vec::with_capacity(text.len());
-    let mut bytes = text.bytes();
-    while let Some(byte) = bytes.next() {
-        match byte {
-            b'+' => out.push(b' '),
-            b'%' => {
-                let pair: Vec<u8> = bytes.by_ref().take(2).collect();
-                match std::str::from_utf8(&pair).ok().and_then(|pair| u8::from_str_radix(pair, 16).ok()) {
-                    Some(value) => out.push(value),
-                    None => out.extend(pair),
-                }
+    let mut rest = text.as_bytes();
+    while let Some((byte, tail)) = rest.split_first() {
+        let digit = |at: usize| tail.get(at).and_then(|digit| char::from(*digit).to_digit(16));
+        let escaped = digit(0).zip(digit(1)).and_then(|(high, low)| u8::try_from(high * 16 + low).ok());
+        match (byte, escaped) {
+            (b'%', Some(value)) => {
+                out.push(value);
+                rest = tail.get(2..).unwrap_or_default();
             }
-            _ => out.push(byte),
+            // A `%` without digits stands for itself, and hides nothing behind it.
+            _ => {
+                out.push(if *byte == b'+' { b' ' } else { *byte });
+                rest = tail;
+            }
         }
     }
     Cow::Owned(String::from_utf8_lossy(&out).into_owned())
@@ -310,6 +312,7 @@ mod tests {
         assert_eq!(text(r#"{"password":"x"#), "withheld");
         assert_eq!(text("user=a&password=b"), "user=a&password=[redacted]");
         assert_eq!(text("user=a&p%61ssword=b"), "user=a&p%61ssword=[redacted]");
+        assert_eq!(text("%&%70assword=b"), "%&%70assword=[redacted]");
         assert_eq!(
             text("grant_type=refresh_token&refresh_token=b"),
             "grant_type=refresh_token&refresh_token=[redacted]"
