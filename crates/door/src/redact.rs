@@ -1,6 +1,9 @@
 //! Secrets are masked before they reach the journal.
 
+use serde::de::{Deserialize, Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
+use serde_json::Value;
 use std::borrow::Cow;
+use std::fmt;
 
 /// What stands in place of a secret.
 pub const MASK: &str = "[redacted]";
@@ -80,46 +83,26 @@ impl Redaction {
 
     /// The query with secret values masked, and which keys were.
     pub fn query<'a>(&self, query: &'a str) -> (Cow<'a, str>, Vec<String>) {
-        let key_of = |pair: &'a str| pair.split_once('=').map(|(key, _)| key);
-        let is_secret = |key: &str| {
-            let plain = decoded(key).to_ascii_lowercase();
-            self.query_keys.contains(&plain)
-        };
-        if !query.split('&').filter_map(key_of).any(is_secret) {
-            return (Cow::Borrowed(query), Vec::new());
-        }
-        let mut masked = Vec::new();
-        let pairs: Vec<Cow<'_, str>> = query
-            .split('&')
-            .map(|pair| match key_of(pair) {
-                Some(key) if is_secret(key) => {
-                    masked.push(decoded(key).to_ascii_lowercase());
-                    Cow::Owned(format!("{key}={MASK}"))
-                }
-                _ => Cow::Borrowed(pair),
-            })
-            .collect();
-        (Cow::Owned(pairs.join("&")), masked)
+        masked_pairs(query, |key| is_any(&self.query_keys, key))
     }
 
-    /// A JSON body with secret fields masked at any depth, or `None` when there is nothing to mask.
+    /// A body with the values of secret fields masked: in JSON at any depth, also where a text within it is JSON again; in
+    /// a form, where a name of the field stands in the key.
     ///
-    /// A body that names a secret field and cannot be parsed (a prefix, a broken text) is not kept at all: the caller
-    /// records its size and digest.
+    /// A body that names a secret field and can be read in no such way, or in two (a prefix, a broken text, a name that
+    /// occurs twice), is not kept at all: the caller records its size and digest.
     pub fn body(&self, body: &str) -> Masked {
         if !self.mentions_field(body) {
             return Masked::Clean;
         }
-        match serde_json::from_str::<serde_json::Value>(body) {
-            Ok(mut value) => {
-                if self.mask_value(&mut value) {
-                    Masked::Text(value.to_string())
-                } else {
-                    Masked::Clean
-                }
-            }
-            Err(_) => self.form(body).map_or(Masked::Withheld, Masked::Text),
+        let Ok(mut value) = serde_json::from_str::<Value>(body) else {
+            return self.form(body).map_or(Masked::Withheld, Masked::Text);
+        };
+        // Of a name that occurs twice, the parser keeps the last value only.
+        if serde_json::from_str::<Names>(body).ok() != Some(Names(names_in(&value))) {
+            return Masked::Withheld;
         }
+        if self.mask_value(&mut value) { Masked::Text(value.to_string()) } else { Masked::Clean }
     }
 
     fn form(&self, body: &str) -> Option<String> {
@@ -127,25 +110,34 @@ impl Redaction {
         if !is_form {
             return None;
         }
-        let fields = Self { query_keys: self.fields.clone(), headers: Vec::new(), fields: Vec::new() };
-        Some(fields.query(body).0.into_owned())
+        // What names a field elsewhere than in a key may be anything; the bare name, as in `grant_type`, tells nothing.
+        let is_bare = |value: &str| self.fields.iter().any(|field| field.eq_ignore_ascii_case(value));
+        let is_told = |pair: &str| match pair.split_once('=') {
+            Some((key, value)) => self.mentions_field(key) || is_bare(value) || !self.mentions_field(value),
+            None => !self.mentions_field(pair),
+        };
+        if !body.split('&').all(is_told) {
+            return None;
+        }
+        Some(masked_pairs(body, |key| self.mentions_field(key)).0.into_owned())
     }
 
     /// Whether a body may name a secret field.
     pub fn mentions_field(&self, body: &str) -> bool {
-        let lower = body.to_ascii_lowercase();
-        self.fields.iter().any(|field| memchr::memmem::find(lower.as_bytes(), field.as_bytes()).is_some())
-            || lower.contains("\\u")
+        let is_in = |text: &str| {
+            let lower = text.to_ascii_lowercase();
+            self.fields.iter().any(|field| memchr::memmem::find(lower.as_bytes(), field.as_bytes()).is_some())
+        };
+        is_in(body) || body.contains("\\u") || (body.contains('%') && is_in(&decoded(body)))
     }
 
-    fn mask_value(&self, value: &mut serde_json::Value) -> bool {
+    fn mask_value(&self, value: &mut Value) -> bool {
         match value {
-            serde_json::Value::Object(fields) => {
+            Value::Object(fields) => {
                 let mut any = false;
                 for (name, value) in fields {
-                    let name = name.to_ascii_lowercase();
-                    if self.fields.contains(&name) {
-                        *value = serde_json::Value::from(MASK);
+                    if self.fields.iter().any(|field| field.eq_ignore_ascii_case(name)) {
+                        *value = Value::from(MASK);
                         any = true;
                     } else {
                         any |= self.mask_value(value);
@@ -153,11 +145,114 @@ impl Redaction {
                 }
                 any
             }
-            serde_json::Value::Array(items) => {
-                items.iter_mut().fold(false, |any, item| self.mask_value(item) | any)
-            }
+            Value::Array(items) => items.iter_mut().fold(false, |any, item| self.mask_value(item) | any),
+            Value::String(text) if text.trim_start().starts_with(['{', '[']) => match self.body(text) {
+                Masked::Clean => false,
+                Masked::Text(masked) => {
+                    *text = masked;
+                    true
+                }
+                Masked::Withheld => {
+                    MASK.clone_into(text);
+                    true
+                }
+            },
             _ => false,
         }
+    }
+}
+
+/// The pairs of a query or form with the values of secret keys masked, and which keys were.
+fn masked_pairs(pairs: &str, is_secret: impl Fn(&str) -> bool) -> (Cow<'_, str>, Vec<String>) {
+    let secret_key = |pair: &str| {
+        let plain = decoded(pair.split_once('=')?.0).to_ascii_lowercase();
+        is_secret(&plain).then_some(plain)
+    };
+    let mut masked = Vec::new();
+    let kept: Vec<Cow<'_, str>> = pairs
+        .split('&')
+        .map(|pair| match (secret_key(pair), pair.split_once('=')) {
+            (Some(plain), Some((key, _))) => {
+                masked.push(plain);
+                Cow::Owned(format!("{key}={MASK}"))
+            }
+            _ => Cow::Borrowed(pair),
+        })
+        .collect();
+    if masked.is_empty() { (Cow::Borrowed(pairs), masked) } else { (Cow::Owned(kept.join("&")), masked) }
+}
+
+/// Whether a decoded key is one of `names`, also as a part of `user[password]`, `password[]` or `user.password`.
+fn is_any(names: &[String], key: &str) -> bool {
+    let is_name = |part: &str| names.iter().any(|name| name == part);
+    is_name(key) || key.split(['[', ']', '.']).any(is_name)
+}
+
+/// How many names the objects of a JSON text have, each time one occurs.
+#[derive(PartialEq)]
+struct Names(usize);
+
+fn names_in(value: &Value) -> usize {
+    match value {
+        Value::Object(fields) => fields.len() + fields.values().map(names_in).sum::<usize>(),
+        Value::Array(items) => items.iter().map(names_in).sum(),
+        _ => 0,
+    }
+}
+
+impl<'de> Deserialize<'de> for Names {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_any(NamesVisitor)
+    }
+}
+
+struct NamesVisitor;
+
+impl<'de> Visitor<'de> for NamesVisitor {
+    type Value = Names;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("JSON")
+    }
+
+    fn visit_unit<E>(self) -> Result<Names, E> {
+        Ok(Names(0))
+    }
+
+    fn visit_bool<E>(self, _: bool) -> Result<Names, E> {
+        Ok(Names(0))
+    }
+
+    fn visit_i64<E>(self, _: i64) -> Result<Names, E> {
+        Ok(Names(0))
+    }
+
+    fn visit_u64<E>(self, _: u64) -> Result<Names, E> {
+        Ok(Names(0))
+    }
+
+    fn visit_f64<E>(self, _: f64) -> Result<Names, E> {
+        Ok(Names(0))
+    }
+
+    fn visit_str<E>(self, _: &str) -> Result<Names, E> {
+        Ok(Names(0))
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<Names, A::Error> {
+        let mut names = 0;
+        while let Some(Names(more)) = items.next_element()? {
+            names += more;
+        }
+        Ok(Names(names))
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut fields: A) -> Result<Names, A::Error> {
+        let mut names = 0;
+        while let Some((IgnoredAny, Names(more))) = fields.next_entry()? {
+            names += 1 + more;
+        }
+        Ok(Names(names))
     }
 }
 
@@ -176,18 +271,20 @@ fn decoded(text: &str) -> Cow<'_, str> {
         return Cow::Borrowed(text);
     }
     let mut out = Vec::with_capacity(text.len());
-    let mut bytes = text.bytes();
-    while let Some(byte) = bytes.next() {
-        match byte {
-            b'+' => out.push(b' '),
-            b'%' => {
-                let pair: Vec<u8> = bytes.by_ref().take(2).collect();
-                match std::str::from_utf8(&pair).ok().and_then(|pair| u8::from_str_radix(pair, 16).ok()) {
-                    Some(value) => out.push(value),
-                    None => out.extend(pair),
-                }
+    let mut rest = text.as_bytes();
+    while let Some((byte, tail)) = rest.split_first() {
+        let digit = |at: usize| tail.get(at).and_then(|digit| char::from(*digit).to_digit(16));
+        let escaped = digit(0).zip(digit(1)).and_then(|(high, low)| u8::try_from(high * 16 + low).ok());
+        match (byte, escaped) {
+            (b'%', Some(value)) => {
+                out.push(value);
+                rest = tail.get(2..).unwrap_or_default();
             }
-            _ => out.push(byte),
+            // A `%` without digits stands for itself, and hides nothing behind it.
+            _ => {
+                out.push(if *byte == b'+' { b' ' } else { *byte });
+                rest = tail;
+            }
         }
     }
     Cow::Owned(String::from_utf8_lossy(&out).into_owned())
@@ -214,5 +311,23 @@ mod tests {
         assert_eq!(text(r#"{"p\u0061ssword":"x"}"#), r#"{"password":"[redacted]"}"#);
         assert_eq!(text(r#"{"password":"x"#), "withheld");
         assert_eq!(text("user=a&password=b"), "user=a&password=[redacted]");
+        assert_eq!(text("user=a&p%61ssword=b"), "user=a&p%61ssword=[redacted]");
+        assert_eq!(text("%&%70assword=b"), "%&%70assword=[redacted]");
+        assert_eq!(
+            text("grant_type=refresh_token&refresh_token=b"),
+            "grant_type=refresh_token&refresh_token=[redacted]"
+        );
+        assert_eq!(text(r#"{"a":"{\"password\":\"x\"}"}"#), r#"{"a":"{\"password\":\"[redacted]\"}"}"#);
+        assert_eq!(text(r#"{"note":"asks for a password"}"#), "clean");
+        for body in
+            ["password:x", "x=password:y", r#"{"a":{"password":"x"},"a":1}"#, r#"{"a":"{\"password\":"}"#]
+        {
+            let kept = text(body);
+            assert!(kept == "withheld" || kept == r#"{"a":"[redacted]"}"#, "{kept}");
+        }
+        assert_eq!(
+            redaction.query("user[password]=x&token[]=y&a.b=z").0,
+            "user[password]=[redacted]&token[]=[redacted]&a.b=z"
+        );
     }
 }
