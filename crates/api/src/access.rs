@@ -25,6 +25,8 @@ pub enum Who {
     Cookie,
     /// A service account.
     Service,
+    /// A service account as OAuth clients show it: by Basic, or by `client_id` and `client_secret` in the form.
+    Client,
     /// Whom policy permits one of these actions. Which of them decides what the handler shows.
     Permitted(&'static [(&'static str, Resource<'static>)]),
 }
@@ -59,6 +61,11 @@ impl Access {
     /// Only a service account's credential will do.
     pub const fn service(kind: Kind) -> Self {
         Self { who: Who::Service, by: By::Oneself, kind }
+    }
+
+    /// Only an OAuth client's own credential will do.
+    pub const fn client(kind: Kind) -> Self {
+        Self { who: Who::Client, by: By::Oneself, kind }
     }
 
     /// Policy must permit one of `actions`.

@@ -58,12 +58,30 @@ impl ApiState {
         arrival: &Arrival,
         kind: Kind,
         caller: &Caller,
-        mut problem: Problem,
+        problem: Problem,
     ) -> ApiError {
+        self.deny_because(arrival, kind, caller, Refusal::new(problem, "")).await
+    }
+
+    /// As [`ApiState::deny`], with more for the log: why, and whom the caller claimed to act for.
+    pub(crate) async fn deny_because(
+        &self,
+        arrival: &Arrival,
+        kind: Kind,
+        caller: &Caller,
+        refusal: Refusal,
+    ) -> ApiError {
+        let Refusal { mut problem, audit_reason, claimed } = refusal;
         let mut record = arrival.record(kind);
         put_caller(&mut record, caller);
         put_denial(&mut record, &problem);
         record.policies = problem.policies.iter().map(|name| Cow::Owned(name.clone())).collect();
+        let claimed = claimed.as_deref().unwrap_or_default();
+        for (name, text) in [("why", &*audit_reason), ("claimed", claimed)] {
+            if !text.is_empty() {
+                record.detail.insert(name.into(), clip(text).into());
+            }
+        }
         match self.door.journal.write(Draft::new(record)).await {
             Ok(id) => {
                 problem.audit_id = Some(id);
@@ -74,10 +92,10 @@ impl ApiState {
     }
 
     /// Writes down what is about to be done. Only then may it be.
-    pub(crate) async fn begin<'a>(
+    pub(crate) async fn begin(
         &self,
         authorized: &Authorized,
-        detail: &[(&'static str, &'a str)],
+        detail: &[(&'static str, &str)],
     ) -> ApiResult<Change> {
         let draft = Draft::new(permitted(authorized, detail));
         Ok(Change {
@@ -87,10 +105,10 @@ impl ApiState {
     }
 
     /// Writes down a reading that is about to be answered.
-    pub(crate) async fn note_reading<'a>(
+    pub(crate) async fn note_reading(
         &self,
         authorized: &Authorized,
-        detail: &[(&'static str, &'a str)],
+        detail: &[(&'static str, &str)],
     ) -> ApiResult<AuditId> {
         let mut record = permitted(authorized, detail);
         record.state = Some(OutcomeState::Done);
@@ -138,7 +156,8 @@ fn permitted<'a>(authorized: &'a Authorized, detail: &[(&'static str, &'a str)])
     let mut record = authorized.arrival.record(authorized.kind);
     put_caller(&mut record, &authorized.caller);
     record.decision = Some("permit".into());
-    record.policies = authorized.policies.iter().map(|name: &Arc<str>| Cow::Borrowed(&**name)).collect();
+    record.policies =
+        authorized.permits.policies.iter().map(|name: &Arc<str>| Cow::Borrowed(&**name)).collect();
     for (name, value) in detail {
         record.detail.insert((*name).into(), clip(value).into());
     }

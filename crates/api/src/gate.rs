@@ -3,6 +3,7 @@
 use crate::access::{Access, By, Who};
 use crate::arrival::Arrival;
 use crate::error::{ApiError, ApiResult};
+use crate::oauth::{Form, OauthError, shows_secret};
 use crate::origin::{check_cookie_call, check_not_foreign};
 use crate::state::ApiState;
 use axum::extract::{FromRequestParts, Request, State};
@@ -45,7 +46,13 @@ pub(crate) struct Grant {
     pub by_cookie: bool,
     /// The kind of entries about this call.
     pub kind: Kind,
-    /// The policies behind the permit.
+    pub permits: Permits,
+}
+
+/// What policy permits of a route's actions; nothing where it was not asked.
+#[derive(Default)]
+pub(crate) struct Permits {
+    /// The policies behind it.
     pub policies: Vec<Arc<str>>,
     granted: Vec<(&'static str, Resource<'static>)>,
 }
@@ -61,7 +68,7 @@ impl Deref for Authorized {
 impl Authorized {
     /// Whether policy permits this one of the route's actions.
     pub fn may(&self, action: &'static str, resource: Resource<'static>) -> bool {
-        self.granted.contains(&(action, resource))
+        self.permits.granted.contains(&(action, resource))
     }
 
     /// Whose rights decide.
@@ -74,9 +81,10 @@ impl Authorized {
 pub(crate) async fn guard(State(gate): State<Gate>, request: Request, next: Next) -> Response {
     let started = Instant::now();
     let method = request.method().as_str().to_owned();
-    let (mut parts, body) = request.into_parts();
-    let response = match gate.admit(&mut parts).await {
-        Ok(()) => next.run(Request::from_parts(parts, body)).await,
+    let is_client = gate.access.who == Who::Client;
+    let response = match gate.admit(request).await {
+        Ok(request) => next.run(request).await,
+        Err(error) if is_client => OauthError::from(error).into_response(),
         Err(error) => error.into_response(),
     };
     let labels = [
@@ -91,27 +99,40 @@ pub(crate) async fn guard(State(gate): State<Gate>, request: Request, next: Next
 }
 
 impl Gate {
-    async fn admit(&self, parts: &mut Parts) -> ApiResult<()> {
-        let arrival = Arrival::of(parts, self.state.now_ms())?;
-        if self.access.who == Who::Public {
-            if let Err(problem) = check_not_foreign(&self.state.config, parts) {
-                return Err(self.refuse(&arrival, Refusal::new(problem, "foreign origin")).await);
-            }
-            parts.extensions.insert(arrival);
-            return Ok(());
+    async fn admit(&self, request: Request) -> ApiResult<Request> {
+        let (mut parts, mut body) = request.into_parts();
+        let arrival = Arrival::of(&parts, self.state.now_ms())?;
+        if matches!(self.access.who, Who::Public | Who::Client)
+            && let Err(problem) = check_not_foreign(&self.state.config, &parts)
+        {
+            return Err(self.refuse(&arrival, Refusal::new(*problem, "foreign origin")).await);
         }
-        let (caller, by_cookie) = match self.authenticate(parts, &arrival).await {
+        if self.access.who == Who::Public {
+            parts.extensions.insert(arrival);
+            return Ok(Request::from_parts(parts, body));
+        }
+        if self.access.who == Who::Client {
+            let form = Form::read(&parts.headers, std::mem::take(&mut body)).await?;
+            form.put_credential(&mut parts.headers)?;
+            parts.extensions.insert(form);
+            if !shows_secret(&parts.headers) {
+                let problem = Problem::new(Code::Unauthenticated, "The client did not show its secret.")
+                    .hint("Send name and secret as Basic, or as client_id and client_secret in the form.");
+                return Err(self.refuse(&arrival, Refusal::new(problem, "no client secret")).await);
+            }
+        }
+        let (caller, by_cookie) = match self.authenticate(&parts, &arrival).await {
             Ok(authenticated) => authenticated,
             Err(refusal) => return Err(self.refuse(&arrival, refusal).await),
         };
         match self.judge(&caller, by_cookie) {
-            Ok((granted, policies)) => {
+            Ok(permits) => {
                 let kind = self.access.kind;
-                let grant = Grant { arrival, caller, by_cookie, kind, policies, granted };
+                let grant = Grant { arrival, caller, by_cookie, kind, permits };
                 parts.extensions.insert(Authorized(Arc::new(grant)));
-                Ok(())
+                Ok(Request::from_parts(parts, body))
             }
-            Err(problem) => Err(self.state.deny(&arrival, self.access.kind, &caller, problem).await),
+            Err(problem) => Err(self.state.deny(&arrival, self.access.kind, &caller, *problem).await),
         }
     }
 
@@ -127,7 +148,7 @@ impl Gate {
         let credentials = match cookie {
             Some(token) => {
                 check_cookie_call(&state.config, parts).map_err(|problem| {
-                    Refusal::new(problem, "the cookie from elsewhere than our own pages")
+                    Refusal::new(*problem, "the cookie from elsewhere than our own pages")
                 })?;
                 Credentials::from_headers(&with_token(&parts.headers, token), None, arrival.client_ip)?.0
             }
@@ -139,49 +160,49 @@ impl Gate {
     }
 
     /// Which of the route's actions are permitted, and by which policies.
-    #[expect(clippy::type_complexity, reason = "two lists, named at the only place that takes them")]
-    fn judge(
-        &self,
-        caller: &Caller,
-        by_cookie: bool,
-    ) -> Result<(Vec<(&'static str, Resource<'static>)>, Vec<Arc<str>>), Problem> {
+    fn judge(&self, caller: &Caller, by_cookie: bool) -> Result<Permits, Box<Problem>> {
         self.check_credential(caller, by_cookie)?;
-        let Who::Permitted(actions) = self.access.who else { return Ok((Vec::new(), Vec::new())) };
+        let mut permits = Permits::default();
+        let Who::Permitted(actions) = self.access.who else { return Ok(permits) };
         let set = self.state.door.policies.current();
-        let (mut granted, mut permits, mut denials) = (Vec::new(), Vec::new(), Vec::new());
+        let mut denials = Vec::new();
         for (action, resource) in actions {
             let decision = set.decide(caller.policy_subject(), action, *resource);
             if decision.permit {
-                granted.push((*action, *resource));
-                permits.extend(decision.policies.iter().cloned());
+                permits.granted.push((*action, *resource));
+                permits.policies.extend(decision.policies.iter().cloned());
             } else {
                 denials.push((*action, decision));
             }
         }
-        if granted.is_empty() { Err(denied(caller, &denials)) } else { Ok((granted, permits)) }
+        if permits.granted.is_empty() { Err(Box::new(denied(caller, &denials))) } else { Ok(permits) }
     }
 
-    fn check_credential(&self, caller: &Caller, by_cookie: bool) -> Result<(), Problem> {
+    fn check_credential(&self, caller: &Caller, by_cookie: bool) -> Result<(), Box<Problem>> {
+        let refuse =
+            |detail: &str, hint: &str| Err(Box::new(Problem::new(Code::Forbidden, detail).hint(hint)));
         let session = caller.actor_session();
-        let is_delegated = caller.is_delegated() || session.actor.is_some();
-        if self.access.by != By::Any && is_delegated {
-            return Err(Problem::new(Code::Forbidden, "This cannot be done on somebody's behalf.")
-                .hint("The user must do it with their own login."));
+        if self.access.by != By::Any && caller.is_delegated() {
+            return refuse(
+                "This cannot be done on somebody's behalf.",
+                "The user must do it with their own login.",
+            );
         }
         if self.access.by == By::Login && session.kind == SessionKind::Personal {
-            return Err(Problem::new(Code::Forbidden, "A personal token cannot manage credentials.")
-                .hint("Log in: `doorman login`, or POST /auth/v1/login."));
+            return refuse(
+                "A personal token cannot manage credentials.",
+                "Log in: `doorman login`, or POST /auth/v1/login.",
+            );
         }
         match self.access.who {
-            Who::Service if !matches!(session.principal, Principal::Service(_)) => {
-                Err(Problem::new(Code::Forbidden, "Only a service account may do this.")
-                    .hint("Call with a service account's name and secret (Basic), or its token."))
-            }
-            Who::Cookie if !by_cookie => Err(Problem::new(
-                Code::Forbidden,
+            Who::Service | Who::Client if !matches!(session.principal, Principal::Service(_)) => refuse(
+                "Only a service account may do this.",
+                "Call with a service account's name and secret (Basic), or its token.",
+            ),
+            Who::Cookie if !by_cookie => refuse(
                 "Only Doorman's own pages, with their cookie, may do this.",
-            )
-            .hint("Programs use the token that POST /auth/v1/login gave them.")),
+                "Programs use the token that POST /auth/v1/login gave them.",
+            ),
             _ => Ok(()),
         }
     }

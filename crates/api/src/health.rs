@@ -86,8 +86,8 @@ pub(crate) async fn show_health() -> Json<Alive> {
 pub(crate) async fn show_readiness(State(state): State<Arc<ApiState>>) -> ApiResult<Response> {
     let database = tokio::time::timeout(PATIENCE, state.database.ping()).await.is_ok_and(|ping| ping.is_ok());
     let readiness = readiness_of(&state, database);
-    let status =
-        if readiness.status == "unavailable" { StatusCode::SERVICE_UNAVAILABLE } else { StatusCode::OK };
+    let is_ready = matches!(readiness.status, "ready" | "degraded");
+    let status = if is_ready { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
     Ok((status, Json(readiness)).into_response())
 }
 

@@ -8,7 +8,9 @@ use bytes::Bytes;
 use doorman_client::wire;
 use http::header;
 use utoipa::openapi::path::{Operation, PathItem};
-use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityRequirement, SecurityScheme};
+use utoipa::openapi::security::{
+    ApiKey, ApiKeyValue, HttpAuthScheme, HttpBuilder, SecurityRequirement, SecurityScheme,
+};
 use utoipa::openapi::{
     Components, ContentBuilder, InfoBuilder, OpenApi, OpenApiBuilder, Ref, ResponseBuilder,
 };
@@ -37,6 +39,11 @@ pub fn openapi() -> OpenApi {
     for (name, scheme) in [("bearer", HttpAuthScheme::Bearer), ("basic", HttpAuthScheme::Basic)] {
         components.add_security_scheme(name, SecurityScheme::Http(HttpBuilder::new().scheme(scheme).build()));
     }
+    let cookie = ApiKeyValue::with_description(
+        "__Host-doorman",
+        "For Doorman's own pages; on plain loopback it is `doorman`. Calls that change anything need their Origin.",
+    );
+    components.add_security_scheme("cookie", SecurityScheme::ApiKey(ApiKey::Cookie(cookie)));
     let base = OpenApiBuilder::new().info(info).components(Some(components)).build();
     let base = OpenApiRouter::<()>::with_openapi(base).into_openapi();
     let router = all().into_iter().fold(OpenApiRouter::with_openapi(base), |router, route| {
@@ -73,15 +80,25 @@ fn describe(operation: &mut Operation, access: &crate::Access) {
         )
         .build();
     operation.responses.responses.insert("default".to_owned(), problem.into());
-    if access.who != Who::Public {
-        let schemes = ["bearer", "basic"].map(|name| SecurityRequirement::new(name, Vec::<String>::new()));
-        operation.security = Some(schemes.to_vec());
-    }
+    let schemes: &[&str] = match access.who {
+        Who::Public => &[],
+        Who::Cookie => &["cookie"],
+        Who::Service => &["basic", "bearer"],
+        Who::Client => &["basic"],
+        Who::Caller | Who::Permitted(_) => &["bearer", "basic", "cookie"],
+    };
+    let security = schemes.iter().map(|name| SecurityRequirement::new(*name, Vec::<String>::new()));
+    operation.security = Some(security.collect());
     let who = match access.who {
         Who::Public => "Anybody may call this.".to_owned(),
         Who::Caller => "Any live credential will do.".to_owned(),
         Who::Cookie => "For Doorman's own pages, with their cookie.".to_owned(),
         Who::Service => "For service accounts.".to_owned(),
+        Who::Client => {
+            "For service accounts: by Basic, or by `client_id` and `client_secret` in the form. Errors are those of RFC \
+             6749 §5.2."
+                .to_owned()
+        }
         Who::Permitted(actions) => {
             let mut names: Vec<_> = actions.iter().map(|(action, _)| format!("`{action}`")).collect();
             names.dedup();

@@ -4,7 +4,7 @@ use crate::state::ApiConfig;
 use doorman_core::code::Code;
 use doorman_door::Problem;
 use http::request::Parts;
-use http::{HeaderMap, Method, header};
+use http::{HeaderMap, Method, Version, header};
 use url::Host;
 
 impl ApiConfig {
@@ -34,13 +34,34 @@ fn is_loopback(url: &url::Url) -> bool {
     }
 }
 
+/// Refuses what leaves it open whom the request is for: no Host or several, or an absolute target (RFC 9112 §3.2).
+pub(crate) fn check_host(parts: &Parts) -> Result<(), Box<Problem>> {
+    if parts.version >= Version::HTTP_2 {
+        return Ok(());
+    }
+    let is_host = |host: &str| {
+        !host.is_empty()
+            && host
+                .bytes()
+                .all(|b| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'-' | b'_' | b':' | b'[' | b']'))
+    };
+    let mut hosts = parts.headers.get_all(header::HOST).iter();
+    let host = hosts.next().and_then(|host| host.to_str().ok());
+    if host.is_some_and(is_host) && hosts.next().is_none() && parts.uri.authority().is_none() {
+        return Ok(());
+    }
+    let detail =
+        "The request has no Host, several, or one that is no host, or its target is in absolute form.";
+    Err(Box::new(Problem::new(Code::Invalid, detail).hint("Send an ordinary HTTP request.")))
+}
+
 /// Whether a request with this method changes anything.
 pub(crate) fn is_unsafe(method: &Method) -> bool {
     !matches!(*method, Method::GET | Method::HEAD | Method::OPTIONS)
 }
 
 /// Refuses what only a foreign page would send: for calls without a credential, such as logins.
-pub(crate) fn check_not_foreign(config: &ApiConfig, parts: &Parts) -> Result<(), Problem> {
+pub(crate) fn check_not_foreign(config: &ApiConfig, parts: &Parts) -> Result<(), Box<Problem>> {
     if !is_unsafe(&parts.method) {
         return Ok(());
     }
@@ -59,7 +80,7 @@ pub(crate) fn check_not_foreign(config: &ApiConfig, parts: &Parts) -> Result<(),
 
 /// A call that the cookie authenticates and that changes anything must come from our own page and speak JSON, which no
 /// form of another page can.
-pub(crate) fn check_cookie_call(config: &ApiConfig, parts: &Parts) -> Result<(), Problem> {
+pub(crate) fn check_cookie_call(config: &ApiConfig, parts: &Parts) -> Result<(), Box<Problem>> {
     if !is_unsafe(&parts.method) {
         return Ok(());
     }
@@ -74,9 +95,9 @@ pub(crate) fn check_cookie_call(config: &ApiConfig, parts: &Parts) -> Result<(),
     Ok(())
 }
 
-fn foreign(detail: &str) -> Problem {
-    Problem::new(Code::Forbidden, detail)
-        .hint("Programs send `Authorization: Bearer <token>` instead of the cookie, and no Origin.")
+fn foreign(detail: &str) -> Box<Problem> {
+    let hint = "Programs send `Authorization: Bearer <token>` instead of the cookie, and no Origin.";
+    Box::new(Problem::new(Code::Forbidden, detail).hint(hint))
 }
 
 fn has_body(headers: &HeaderMap) -> bool {

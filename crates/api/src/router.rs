@@ -3,6 +3,7 @@
 use crate::error::{ApiError, internal_response};
 use crate::gate::{Gate, guard};
 use crate::openapi;
+use crate::origin::check_host;
 use crate::routes::{Route, all};
 use crate::state::ApiState;
 use axum::Router;
@@ -30,6 +31,7 @@ pub fn router(state: Arc<ApiState>) -> Router {
         .fallback(not_found)
         .method_not_allowed_fallback(method_not_allowed)
         .layer(axum::Extension(openapi::document()))
+        .layer(from_fn(refuse_odd_hosts))
         .layer(from_fn(catch_panic))
         .layer(map_response_with_state(state.clone(), harden))
         .with_state(state)
@@ -48,6 +50,14 @@ async fn method_not_allowed(method: Method, OriginalUri(uri): OriginalUri) -> Ap
         .status(StatusCode::METHOD_NOT_ALLOWED)
         .hint("The header Allow lists the methods; GET /api/v1/openapi.json says what each does.")
         .into()
+}
+
+async fn refuse_odd_hosts(request: axum::extract::Request, next: Next) -> Response {
+    let (parts, body) = request.into_parts();
+    match check_host(&parts) {
+        Ok(()) => next.run(axum::extract::Request::from_parts(parts, body)).await,
+        Err(problem) => ApiError::from(*problem).into_response(),
+    }
 }
 
 /// A handler that panics must not take the connection, and with it other requests, along.

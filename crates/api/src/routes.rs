@@ -5,6 +5,7 @@
 
 use crate::access::Access;
 use crate::auth_routes::{login, me, service_accounts, sessions, tokens, verify};
+use crate::oauth::{grants, metadata, tokens as oauth_tokens};
 use crate::state::ApiState;
 use crate::{audit, catalog, health, openapi, policy};
 use doorman_core::record::Kind;
@@ -62,6 +63,10 @@ pub(crate) fn all() -> Vec<Route> {
         route(Access::permitted(Kind::Audit, AUDIT), routes!(audit::list_entries)),
         route(Access::permitted(Kind::Audit, AUDIT), routes!(audit::show_entry)),
         route(Access::permitted(Kind::Policy, POLICY), routes!(policy::explain_decision)),
+        route(Access::client(Kind::Token), routes!(grants::grant_token)),
+        route(Access::client(Kind::Token), routes!(oauth_tokens::introspect_token)),
+        route(Access::client(Kind::Token), routes!(oauth_tokens::revoke_oauth_token)),
+        route(Access::public(Kind::Request), routes!(metadata::show_authorization_server)),
         route(Access::public(Kind::Request), routes!(health::show_jwks)),
         route(Access::public(Kind::Request), routes!(health::show_health)),
         route(Access::public(Kind::Request), routes!(health::show_readiness)),

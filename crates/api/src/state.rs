@@ -34,8 +34,6 @@ impl ApiState {
 pub struct ApiConfig {
     /// Where clients find this installation: its origin is the one whose pages may use the cookie.
     pub public_url: Url,
-    /// `iss` of tokens, as OAuth metadata states it.
-    pub issuer: String,
     /// Whether the cookie is `__Host-doorman` with `Secure`; only plain loopback goes without.
     pub secure_cookie: bool,
 }
@@ -43,11 +41,7 @@ pub struct ApiConfig {
 impl ApiConfig {
     /// Settings for an installation at `public_url`.
     pub fn new(public_url: Url) -> Self {
-        Self {
-            issuer: public_url.origin().ascii_serialization(),
-            secure_cookie: public_url.scheme() == "https",
-            public_url,
-        }
+        Self { secure_cookie: public_url.scheme() == "https", public_url }
     }
 }
 

@@ -170,16 +170,30 @@ impl People {
             Err(DirectoryError::BadCredentials { .. }) => Ok(None),
             Err(DirectoryError::Unavailable { detail }) => Err(Arc::<str>::from(detail)),
         };
+        self.note(now_ms, said.as_ref().err());
+        said
+    }
+
+    /// Asks whether the directory answers, so that `/readyz` knows before somebody's login fails.
+    pub async fn probe(&self) {
+        let now_ms = self.clock.now_ms();
+        if self.outage.lock().pause(now_ms).is_some() {
+            return;
+        }
+        let failure = self.directory.ping().await.err().map(|error| Arc::<str>::from(error.to_string()));
+        self.note(now_ms, failure.as_ref());
+    }
+
+    fn note(&self, asked_ms: u64, failure: Option<&Arc<str>>) {
         let mut outage = self.outage.lock();
-        match &said {
-            Ok(_) => *outage = Outage::default(),
-            Err(detail) => {
-                outage.since_ms.get_or_insert(now_ms);
+        match failure {
+            None => *outage = Outage::default(),
+            Some(detail) => {
+                outage.since_ms.get_or_insert(asked_ms);
                 outage.failures += 1;
                 outage.last = Some((self.clock.now_ms(), detail.clone()));
             }
         }
-        said
     }
 
     /// Whether what is known is old enough to be read anew before anybody has to wait for it.

@@ -89,7 +89,7 @@ mod tests {
             format!(r#"{{"alg":"nOnE","kid":"{kid}","typ":"at+jwt"}}"#),
             format!(r#"{{"alg":"HS256","kid":"{kid}","typ":"at+jwt"}}"#),
             format!(r#"{{"alg":"EdDSA","kid":"../{kid}","typ":"at+jwt"}}"#),
-            format!(r#"{{"alg":"EdDSA","kid":"' OR 1=1","typ":"at+jwt"}}"#),
+            r#"{"alg":"EdDSA","kid":"' OR 1=1","typ":"at+jwt"}"#.to_owned(),
             format!(r#"{{"alg":"EdDSA","kid":"{kid}","typ":"at+jwt","jku":"http://127.0.0.1/"}}"#),
             format!(r#"{{"alg":"EdDSA","kid":"{kid}","typ":"at+jwt","jwk":{{}}}}"#),
             format!(r#"{{"alg":"EdDSA","kid":"{kid}","typ":"at+jwt","x5u":""}}"#),

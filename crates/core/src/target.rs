@@ -102,6 +102,18 @@ impl Target {
     /// # Errors
     /// [`TargetError`]: nothing of the request may be sent.
     pub fn parse(path: &str, query: Option<&str>) -> Result<Self, TargetError> {
+        Self::parse_with(path, query, |_, _| false)
+    }
+
+    /// As [`Target::parse`]; `takes_slash` tells whether a region's service opted in to `%2F` in its paths.
+    ///
+    /// # Errors
+    /// [`TargetError`]: nothing of the request may be sent.
+    pub fn parse_with(
+        path: &str,
+        query: Option<&str>,
+        takes_slash: impl Fn(&str, &str) -> bool,
+    ) -> Result<Self, TargetError> {
         let rest = path.strip_prefix(PREFIX).ok_or(TargetError::NotTheDoor)?;
         let (region, rest) = rest.split_once('/').ok_or(TargetError::NotTheDoor)?;
         if !is_region_name(region) {
@@ -121,7 +133,7 @@ impl Target {
         if !is_service_name(service) {
             return Err(TargetError::Service);
         }
-        let policy_path = judge_path(path).map_err(TargetError::Path)?;
+        let policy_path = judge_path(path, || takes_slash(region, service)).map_err(TargetError::Path)?;
         if query.is_some_and(|query| query.bytes().any(|b| b <= b' ' || b >= 0x7f || b == b'#')) {
             return Err(TargetError::Query);
         }
@@ -227,21 +239,23 @@ pub fn is_instance_id(id: &str) -> bool {
 }
 
 /// Refuses what can be read in two ways; gives policy's form when it differs from `path`.
-fn judge_path(path: &str) -> Result<Option<Box<str>>, Ambiguity> {
+fn judge_path(path: &str, takes_slash: impl Fn() -> bool) -> Result<Option<Box<str>>, Ambiguity> {
     let plain = path
         .bytes()
         .all(|b| b.is_ascii_alphanumeric() || matches!(b, b'/' | b'-' | b'_' | b'~' | b'=' | b','));
     if plain && !path.contains("//") {
         return Ok(None);
     }
-    let decoded = decode(path)?;
-    for segment in decoded.seen.split('/').skip(1) {
+    let decoded = decode(path, takes_slash)?;
+    // An encoded slash that is let through parts segments too, for whoever decodes before splitting.
+    let parted = decoded.seen.replace("%2F", "/");
+    for segment in parted.split('/').skip(1) {
         let name = segment.split_once(';').map_or(segment, |(name, _)| name);
         if name == "." || name == ".." {
             return Err(Ambiguity::DotSegment);
         }
     }
-    if decoded.seen.contains("//") {
+    if parted.contains("//") {
         return Err(Ambiguity::EmptySegment);
     }
     if std::str::from_utf8(&decoded.bytes).is_err() {
@@ -257,7 +271,7 @@ struct Decoded {
     bytes: Vec<u8>,
 }
 
-fn decode(path: &str) -> Result<Decoded, Ambiguity> {
+fn decode(path: &str, takes_slash: impl Fn() -> bool) -> Result<Decoded, Ambiguity> {
     let mut seen = String::with_capacity(path.len());
     let mut bytes = Vec::with_capacity(path.len());
     let mut rest = path.bytes();
@@ -268,7 +282,8 @@ fn decode(path: &str) -> Result<Decoded, Ambiguity> {
                 let low = rest.next().and_then(hex_value).ok_or(Ambiguity::Percent)?;
                 let value = high << 4 | low;
                 match value {
-                    b'/' | b'\\' => return Err(Ambiguity::Slash),
+                    b'\\' => return Err(Ambiguity::Slash),
+                    b'/' if !takes_slash() => return Err(Ambiguity::Slash),
                     0..=0x1f | 0x7f => return Err(Ambiguity::Control),
                     _ => {}
                 }

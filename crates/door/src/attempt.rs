@@ -174,17 +174,24 @@ pub(crate) fn record(
     Draft::new(record)
 }
 
-/// The claims and the rest of what the pass will hold.
+/// What a pass is made for.
+#[derive(Clone, Copy)]
+pub(crate) struct Errand<'a> {
+    pub(crate) permit: &'a Permit,
+    pub(crate) headers: &'a HeaderMap,
+    pub(crate) claim: BodyClaim,
+    pub(crate) route: &'a Route,
+    pub(crate) origin: Origin,
+}
+
+/// The claims and the rest of what the pass will hold. `first` names the attempt when this is a second pass for it.
 pub(crate) fn draft(
     thread: &DoorThread,
-    permit: &Permit,
-    headers: &HeaderMap,
-    claim: BodyClaim,
-    route: &Route,
-    origin: Origin,
+    errand: Errand<'_>,
     record: Draft,
     first: Option<AuditId>,
 ) -> (AttemptDraft, PassParts) {
+    let Errand { permit, headers, claim, route, origin } = errand;
     let target = permit.target();
     let caller = permit.caller();
     let expires_ms = thread.now_ms() + thread.pass_lifetime_ms();

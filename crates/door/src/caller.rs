@@ -142,7 +142,7 @@ pub struct Credentials {
     /// As it came.
     pub credential: Credential,
     /// Name and token of the user on whose behalf the service acts.
-    pub delegation: Option<(Box<str>, Box<str>)>,
+    pub delegation: Option<Delegation>,
     /// Set for passwords, which are throttled by address.
     pub client_ip: Option<IpAddr>,
 }
@@ -261,7 +261,10 @@ impl Credentials {
     }
 }
 
-fn delegation_of(headers: &HeaderMap) -> Result<Option<(Box<str>, Box<str>)>, Refusal> {
+/// Name and token of the user on whose behalf a service acts.
+type Delegation = (Box<str>, Box<str>);
+
+fn delegation_of(headers: &HeaderMap) -> Result<Option<Delegation>, Refusal> {
     let read = |name: &HeaderName| {
         let value = single(headers, name).map_err(|()| {
             delegation_refused(
@@ -319,13 +322,32 @@ pub async fn verify(
             (authenticate.basic(&name, &password, client_ip).await?, u64::MAX)
         }
     };
-    let Some((name, token)) = &credentials.delegation else { return Ok(Caller::direct(actor, ends_ms)) };
+    let Some((name, token)) = &credentials.delegation else {
+        return undelegated(policies, actor, ends_ms, client_ip);
+    };
     delegated(authenticate, policies, (actor, ends_ms), name, token, client_ip).await.map_err(
         |mut refusal| {
             refusal.claimed = Some(name.chars().take(256).collect());
             refusal
         },
     )
+}
+
+/// A caller without delegation headers: itself or, with an exchanged token (RFC 8693), a service that acts for a user.
+fn undelegated(
+    policies: &PolicySet,
+    session: Arc<Session>,
+    ends_ms: u64,
+    client_ip: IpAddr,
+) -> Result<Caller, Refusal> {
+    let Some(service) = session.actor.clone() else { return Ok(Caller::direct(session, ends_ms)) };
+    let why = format!("{service} for {}: policy does not permit it any more", session.principal);
+    let identity = Identity::Delegated { actor: service.clone(), subject: session.principal.clone() };
+    let caller = Caller::new(identity, session.clone(), session, ends_ms);
+    if policies.decide_delegate(service.name(), client_ip, caller.policy_subject()).permit {
+        return Ok(caller);
+    }
+    Err(delegation_refused("Policy does not let this service act for this user.", why))
 }
 
 async fn delegated(

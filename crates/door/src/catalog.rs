@@ -36,6 +36,9 @@ pub struct ServiceStatus {
     /// Whether it speaks HTTP/2.
     #[serde(default)]
     pub http2: bool,
+    /// Paths with `%2F` are let through.
+    #[serde(default)]
+    pub takes_slash: bool,
     /// Its instances.
     pub instances: Vec<InstanceStatus>,
 }
@@ -232,6 +235,13 @@ impl Catalog {
         }
     }
 
+    /// Whether a service opted in to `%2F` in its paths.
+    pub fn takes_slash(&self, region: &str, service: &str) -> bool {
+        let snapshot = self.current.load();
+        let service = snapshot.regions.get(region).and_then(|region| region.services.get(service));
+        service.is_some_and(|service| service.takes_slash)
+    }
+
     /// Whether every proxy that answers trusts this statement key.
     pub fn all_trust(&self, key: KeyId) -> bool {
         let snapshot = self.current.load();
@@ -254,7 +264,12 @@ mod tests {
             region: "eu".into(),
             draining,
             statement_keys: vec!["0011223344556677".into()],
-            services: vec![ServiceStatus { name: "echo".into(), http2: false, instances: Vec::new() }],
+            services: vec![ServiceStatus {
+                name: "echo".into(),
+                http2: false,
+                takes_slash: false,
+                instances: Vec::new(),
+            }],
         }
     }
 

@@ -1,7 +1,17 @@
 //! What the door can be set to.
 
 use crate::redact::Redaction;
+use std::num::NonZeroU32;
 use std::time::Duration;
+
+/// Requests of one principal, on this replica.
+#[derive(Clone, Copy, Debug)]
+pub struct Rate {
+    /// Sustained.
+    pub per_second: NonZeroU32,
+    /// At once.
+    pub burst: NonZeroU32,
+}
 
 /// Settings of the send path.
 #[derive(Clone, Debug)]
@@ -18,8 +28,8 @@ pub struct DoorConfig {
     pub response_timeout: Duration,
     /// What is masked before it is written down.
     pub redaction: Redaction,
-    /// Requests per second that one principal may send; 0 for no limit.
-    pub rate_per_second: u32,
+    /// What one principal may send.
+    pub rate: Option<Rate>,
     /// `iss` of identity assertions, as live services expect it.
     pub issuer: String,
 }
@@ -33,7 +43,7 @@ impl Default for DoorConfig {
             connect_timeout: Duration::from_secs(3),
             response_timeout: Duration::from_secs(300),
             redaction: Redaction::default(),
-            rate_per_second: 0,
+            rate: None,
             issuer: "doorman".into(),
         }
     }

@@ -12,6 +12,7 @@ use crate::journal::{Draft, JournalHandle, Outbox};
 use crate::outcome;
 use crate::permit::{Denial, Facts, Judge, Permit};
 use crate::problem::Problem;
+use crate::rate::RateGate;
 use crate::receipt::{Intent, NotCommitted, Receipt, commit};
 use crate::refusals::{self, RefusalGate};
 use crate::streams::Streams;
@@ -58,6 +59,8 @@ pub struct DoorShared {
     pub identities: Arc<IdentityTokens>,
     /// The key that they are signed with at a time.
     pub identity_key: Box<dyn Fn(u64) -> Option<Arc<SigningKey>> + Send + Sync>,
+    /// Counts the requests of each principal.
+    pub rate: RateGate,
     /// Counts refusals of the unverified.
     pub refusals: RefusalGate,
     /// The process was asked to stop: `/readyz` says so, so that balancers send requests elsewhere.
@@ -301,6 +304,12 @@ impl Door {
             Ok(authenticated) => authenticated,
             Err(refusal) => return self.refuse(&arrival, parts.uri.path(), refusal).await,
         };
+        if let Err(wait) = self.thread.shared.rate.admit(caller.identity().subject()) {
+            let mut problem = Problem::new(Code::Throttled, "Too many requests at once.").hint("Slow down.");
+            problem.retry_after = Some(wait);
+            let refusal = Refusal::new(problem, format!("beyond the rate of {}", caller.subject_text()));
+            return self.refuse(&arrival, parts.uri.path(), refusal).await;
+        }
         let arrival = match with_reason(arrival) {
             Ok(arrival) => arrival,
             Err((arrival, problem)) => {
@@ -413,7 +422,9 @@ impl Door {
         if conn.sent_fragment(&format!("{} {line}", arrival.method)) {
             return Err(target_refused(TargetError::Path(target::Ambiguity::Fragment)));
         }
-        Target::parse(uri.path(), uri.query()).map_err(target_refused)
+        let catalog = self.thread.catalog();
+        Target::parse_with(uri.path(), uri.query(), |region, service| catalog.takes_slash(region, service))
+            .map_err(target_refused)
     }
 
     async fn authenticate(&self, arrival: &Arrival) -> Result<(Rc<Caller>, bool), Refusal> {

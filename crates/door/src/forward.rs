@@ -1,5 +1,6 @@
 //! Sending: a receipt is consumed, its request leaves once.
 
+use crate::attempt::Errand;
 use crate::body::{AnswerBody, OutBody, ServiceBody};
 use crate::door::DoorThread;
 use crate::headers::{self, INSTANCE, PASS, REFUSAL};
@@ -97,7 +98,8 @@ pub(crate) async fn forward(
             guard.failed(OutcomeState::Unsent, Code::RegionUnavailable, &why);
             return answer_problem(region_unavailable(target.region()), audit_id);
         };
-        match commit_second_pass(thread, &permit, &headers, claim, &next, origin, audit_id).await {
+        let errand = Errand { permit: &permit, headers: &headers, claim, route: &next, origin };
+        match commit_second_pass(thread, errand, audit_id).await {
             Ok(second) => (pass, route) = (second, next),
             Err(failure) => {
                 guard.failed(

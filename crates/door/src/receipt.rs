@@ -1,10 +1,10 @@
 //! Committing: a permit becomes a receipt once the attempt is durable.
 
-use crate::attempt::{self, Origin};
+use crate::attempt::{self, Errand, Origin};
 use crate::body::InBody;
 use crate::catalog::Route;
 use crate::door::DoorThread;
-use crate::journal::{CommitFailure, Committed, Draft, PassParts};
+use crate::journal::{CommitFailure, Committed, Draft};
 use crate::permit::{Denial, Permit};
 use crate::problem::Problem;
 use bytes::Bytes;
@@ -101,16 +101,14 @@ pub(crate) async fn commit(thread: &DoorThread, mut intent: Intent) -> Result<Re
         let redaction = &thread.config().redaction;
         let record =
             attempt::record(&intent.permit, &intent.headers, &intent.body, &claim, intent.origin, redaction);
-        let (draft, parts) = attempt::draft(
-            thread,
-            &intent.permit,
-            &intent.headers,
+        let errand = Errand {
+            permit: &intent.permit,
+            headers: &intent.headers,
             claim,
-            &route,
-            intent.origin,
-            record,
-            None,
-        );
+            route: &route,
+            origin: intent.origin,
+        };
+        let (draft, parts) = attempt::draft(thread, errand, record, None);
         match thread.outbox().commit(draft).await {
             Ok(committed) => {
                 let audit_id = committed.audit_id;
@@ -138,21 +136,17 @@ fn failed(problem: Problem, permit: Permit) -> NotCommitted {
 /// A second pass for the same attempt: only after the proxy's own refusal, or when no byte was written.
 pub(crate) async fn commit_second_pass(
     thread: &DoorThread,
-    permit: &Permit,
-    headers: &HeaderMap,
-    claim: BodyClaim,
-    route: &Route,
-    origin: Origin,
+    errand: Errand<'_>,
     audit_id: AuditId,
 ) -> Result<Pass, CommitFailure> {
+    let (permit, route) = (errand.permit, errand.route);
     let mut record = Record::new(Kind::Pass, AuditId::default(), thread.now_ms());
     record.attempt = Some(audit_id);
     attempt::put_caller(&mut record, permit.caller());
     record.region = Some(permit.target().region().into());
     record.service = Some(permit.target().service().into());
     record.detail.insert("boot_id".into(), route.boot_id.to_string().into());
-    let (mut draft, parts): (_, PassParts) =
-        attempt::draft(thread, permit, headers, claim, route, origin, Draft::new(record), Some(audit_id));
+    let (mut draft, parts) = attempt::draft(thread, errand, Draft::new(record), Some(audit_id));
     // The attempt was judged when it was committed; this only says again where it goes.
     draft.policy_version = thread.policies().version();
     let committed: Committed = thread.outbox().commit(draft).await?;

@@ -83,7 +83,7 @@ impl Redaction {
         let key_of = |pair: &'a str| pair.split_once('=').map(|(key, _)| key);
         let is_secret = |key: &str| {
             let plain = decoded(key).to_ascii_lowercase();
-            self.query_keys.iter().any(|masked| *masked == plain)
+            self.query_keys.contains(&plain)
         };
         if !query.split('&').filter_map(key_of).any(is_secret) {
             return (Cow::Borrowed(query), Vec::new());
@@ -144,7 +144,7 @@ impl Redaction {
                 let mut any = false;
                 for (name, value) in fields {
                     let name = name.to_ascii_lowercase();
-                    if self.fields.iter().any(|field| *field == name) {
+                    if self.fields.contains(&name) {
                         *value = serde_json::Value::from(MASK);
                         any = true;
                     } else {

@@ -108,7 +108,7 @@ fn show_problem(problem: &Problem, json: bool) {
         eprintln!("  {}", clean(detail));
     }
     for error in &problem.errors {
-        eprintln!("  {}: {}", clean(&error.field), clean(&error.message));
+        eprintln!("  {}: {}", clean(&error.field), clean(&error.detail));
     }
     if let Some(hint) = problem.hint.as_deref().or_else(|| own_hint(&problem.code)) {
         eprintln!("  next: {}", clean(hint));

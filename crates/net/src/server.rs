@@ -5,7 +5,7 @@ use crate::exec::LocalExec;
 use crate::limits::Limits;
 use crate::stream::Stream;
 use bytes::Bytes;
-use http::{Request, Response};
+use http::{HeaderValue, Request, Response, StatusCode, Version, header};
 use http_body::{Body, Frame, SizeHint};
 use hyper::body::Incoming;
 use hyper::service::service_fn;
@@ -19,7 +19,7 @@ use std::net::{SocketAddr, TcpListener};
 use std::pin::Pin;
 use std::rc::Rc;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU32, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicUsize, Ordering};
 use std::task::{Context, Poll};
 use std::time::Duration;
 use tokio::net::TcpStream;
@@ -98,7 +98,9 @@ impl Listener {
 /// A running server.
 pub struct Server {
     address: SocketAddr,
+    leaving: Arc<AtomicBool>,
     closing: CancellationToken,
+    ending: CancellationToken,
     threads: Vec<std::thread::JoinHandle<()>>,
 }
 
@@ -107,7 +109,9 @@ struct Shared {
     tls: Option<tokio_rustls::TlsAcceptor>,
     tick: Arc<AtomicU32>,
     open: AtomicUsize,
+    leaving: Arc<AtomicBool>,
     closing: CancellationToken,
+    ending: CancellationToken,
 }
 
 impl Server {
@@ -122,13 +126,16 @@ impl Server {
         make: impl Fn(usize) -> Rc<H> + Send + Sync + 'static,
     ) -> Result<Self, ServerError> {
         let address = listener.local_addr()?;
-        let closing = CancellationToken::new();
+        let (closing, ending) = (CancellationToken::new(), CancellationToken::new());
+        let leaving = Arc::<AtomicBool>::default();
         let shared = Arc::new(Shared {
             tls: listener.tls.clone().map(tokio_rustls::TlsAcceptor::from),
             limits: listener.limits.clone(),
             tick: Arc::new(AtomicU32::new(0)),
             open: AtomicUsize::new(0),
+            leaving: leaving.clone(),
             closing: closing.clone(),
+            ending: ending.clone(),
         });
         let make = Arc::new(make);
         let (mut inboxes, mut started) = (Vec::new(), Vec::new());
@@ -155,7 +162,7 @@ impl Server {
             started.push(thread);
         }
         drop(inboxes);
-        Ok(Self { address, closing, threads: started })
+        Ok(Self { address, leaving, closing, ending, threads: started })
     }
 
     /// Where it listens.
@@ -163,15 +170,23 @@ impl Server {
         self.address
     }
 
+    /// From now on each answer over HTTP/1 says that its connection closes: clients move on before a request of theirs
+    /// can meet the close.
+    pub fn announce_end(&self) {
+        self.leaving.store(true, Ordering::Relaxed);
+    }
+
     /// Stops accepting, lets requests in flight end, and closes what is left after `drain`. Blocks.
     pub fn close(self, drain: Duration) {
         self.closing.cancel();
         let deadline = std::time::Instant::now() + drain;
+        let is_open = || self.threads.iter().any(|thread| !thread.is_finished());
+        while is_open() && std::time::Instant::now() < deadline {
+            std::thread::sleep(Duration::from_millis(5));
+        }
+        self.ending.cancel();
         for thread in self.threads {
-            while !thread.is_finished() && std::time::Instant::now() < deadline {
-                std::thread::sleep(Duration::from_millis(5));
-            }
-            if thread.is_finished() && thread.join().is_err() {
+            if thread.join().is_err() {
                 tracing::error!("a server thread panicked");
             }
         }
@@ -251,8 +266,15 @@ async fn serve_thread<H: Handler>(
         ));
         watched.borrow_mut().push((conn, task.abort_handle()));
     }
-    while watched.borrow().iter().any(|(_, task)| !task.is_finished()) {
-        tokio::time::sleep(Duration::from_millis(10)).await;
+    let drained = async {
+        while watched.borrow().iter().any(|(_, task)| !task.is_finished()) {
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+    };
+    // What is left then is dropped with the thread, and tells so where outcomes are written.
+    tokio::select! {
+        () = drained => {}
+        () = shared.ending.cancelled() => {}
     }
     watch.abort();
 }
@@ -333,12 +355,21 @@ async fn serve_connection<H: Handler>(
             Err(error) => return tracing::debug!(peer = %conn.peer(), %error, "TLS handshake failed"),
         },
     };
-    let service = service_fn(move |request| {
+    let leaving = shared.leaving.clone();
+    let service = service_fn(move |request: Request<Incoming>| {
         let in_flight = InFlight(conn.clone());
         conn.request_began();
+        let is_http1 = request.version() <= Version::HTTP_11;
         let answer = handler.clone().handle(request, conn.clone());
+        let leaving = leaving.clone();
         async move {
-            let answer = answer.await;
+            let mut answer = answer.await;
+            if is_http1
+                && leaving.load(Ordering::Relaxed)
+                && answer.status() != StatusCode::SWITCHING_PROTOCOLS
+            {
+                answer.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
+            }
             Ok::<_, Infallible>(answer.map(|body| OpenBody { body, _in_flight: in_flight }))
         }
     });

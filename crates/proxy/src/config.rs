@@ -45,6 +45,8 @@ pub struct ServiceSettings {
     pub response_timeout: Duration,
     /// How its health is known.
     pub health: HealthSettings,
+    /// Paths with `%2F` are let through.
+    pub takes_slash: bool,
     /// Its instances.
     pub instances: Vec<InstanceSettings>,
 }

@@ -63,7 +63,10 @@ impl ProxyHandler {
             return Err(Box::new(refused(StatusCode::SERVICE_UNAVAILABLE, "draining")));
         }
         let uri = request.uri();
-        let target = Target::parse(uri.path(), uri.query()).map_err(|_| Box::new(unauthorized()))?;
+        let target = Target::parse_with(uri.path(), uri.query(), |_, service| {
+            self.shared.registry.takes_slash(service)
+        })
+        .map_err(|_| Box::new(unauthorized()))?;
         let upgrade = upgrade_of(&mut request);
         let (parts, body) = request.into_parts();
         let bound = BoundBody::read(body, pass.body_prefix, self.shared.max_whole_body).await;

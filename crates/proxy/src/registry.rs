@@ -43,6 +43,8 @@ pub struct Service {
     pub connect_timeout: Duration,
     /// How its health is known.
     pub health: HealthSettings,
+    /// Paths with `%2F` are let through.
+    pub takes_slash: bool,
     /// Its instances.
     pub instances: Vec<Arc<Instance>>,
     next: AtomicUsize,
@@ -74,6 +76,7 @@ pub struct Registry {
 pub struct ServiceStatus<'a> {
     name: &'a str,
     http2: bool,
+    takes_slash: bool,
     instances: Vec<InstanceStatus<'a>>,
 }
 
@@ -105,6 +108,7 @@ impl Registry {
                 response_timeout: service.response_timeout,
                 connect_timeout: service.connect_timeout,
                 health: service.health,
+                takes_slash: service.takes_slash,
                 instances: instances.collect(),
                 next: AtomicUsize::new(0),
             };
@@ -116,6 +120,11 @@ impl Registry {
     /// The service with this name.
     pub fn service(&self, name: &str) -> Option<&Service> {
         self.services.get(name)
+    }
+
+    /// Whether a service opted in to `%2F` in its paths.
+    pub fn takes_slash(&self, name: &str) -> bool {
+        self.service(name).is_some_and(|service| service.takes_slash)
     }
 
     /// All services.
@@ -130,6 +139,7 @@ impl Registry {
             .map(|(name, service)| ServiceStatus {
                 name,
                 http2: service.protocol == Protocol::Http2,
+                takes_slash: service.takes_slash,
                 instances: service
                     .instances
                     .iter()

@@ -1,5 +1,7 @@
 //! Measures the journal alone: `commits URL BATCHES ROWS_PER_BATCH`. Run it under `perf stat -e instructions:u,instructions:k`.
 
+#![allow(clippy::indexing_slicing, reason = "a measurement, not the product")]
+
 use doorman_core::id::{AuditId, IdSequence};
 use doorman_core::statement::WriterId;
 use doorman_store::{Batch, Database, DatabaseConfig, Entry};

@@ -70,7 +70,6 @@ impl Database {
                 file.push(".index");
                 // Derived: what a power cut takes is indexed again.
                 let derived = options
-                    .clone()
                     .filename(file)
                     .synchronous(SqliteSynchronous::Normal)
                     .pragma("wal_autocheckpoint", "1000");

@@ -196,18 +196,6 @@ pub(crate) enum Pool {
 }
 
 impl Pool {
-    /// Rows as they come, for what is too long to be held.
-    pub(crate) fn stream<'a>(
-        &'a self,
-        sql: impl Into<Sql>,
-        args: &[Value<'_>],
-    ) -> Result<BoxStream<'a, Result<Row, StoreError>>, StoreError> {
-        let sql = self.sql(sql);
-        Ok(on_each!(self, Pool(file => &file.pool, pool => pool), |on, arguments, wrap| {
-            Box::pin(sqlx::query_with(sql, arguments(args)?).fetch(on).map_ok(wrap).map_err(StoreError::from))
-        }))
-    }
-
     pub(crate) fn dialect(&self) -> Dialect {
         match self {
             Self::Sqlite(_) => Dialect::Sqlite,
@@ -250,6 +238,18 @@ impl Pool {
         args: &[Value<'_>],
     ) -> Result<Option<Row>, StoreError> {
         Ok(self.rows(sql, args).await?.pop())
+    }
+
+    /// Rows one by one, in bounded memory.
+    pub(crate) fn stream<'a>(
+        &'a self,
+        sql: impl Into<Sql>,
+        args: &[Value<'_>],
+    ) -> Result<BoxStream<'a, Result<Row, StoreError>>, StoreError> {
+        let sql = self.sql(sql);
+        Ok(on_each!(self, Pool(file => &file.pool, pool => pool), |on, arguments, wrap| {
+            Box::pin(sqlx::query_with(sql, arguments(args)?).fetch(on).map_ok(wrap).map_err(StoreError::from))
+        }))
     }
 
     pub(crate) async fn close(&self) {

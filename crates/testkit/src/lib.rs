@@ -12,6 +12,7 @@ pub mod message;
 pub mod postgres;
 pub mod raw;
 pub mod recorder;
+pub mod samba;
 pub mod serve;
 pub mod slapd;
 pub mod tls;

@@ -13,11 +13,17 @@ struct Need {
 }
 
 /// A `*` stands for one directory of any name.
-const NEEDS: [Need; 6] = [
+const NEEDS: [Need; 12] = [
     Need { package: "gcc", files: &["/usr/bin/cc", "/usr/local/bin/cc"] },
     Need { package: "slapd", files: &["/usr/sbin/slapd", "/usr/local/sbin/slapd"] },
     Need { package: "slapd-contrib", files: &["/usr/lib/ldap/pw-pbkdf2.so"] },
     Need { package: "ldap-utils", files: &["/usr/bin/ldapadd", "/usr/local/bin/ldapadd"] },
+    Need { package: "samba-ad-dc", files: &["/usr/sbin/samba"] },
+    Need { package: "samba-ad-provision", files: &["/usr/share/samba/setup/provision.ldif"] },
+    Need { package: "samba-dsdb-modules", files: &["/usr/lib/*/samba/ldb/samldb.so"] },
+    Need { package: "samba-vfs-modules", files: &["/usr/lib/*/samba/vfs/acl_xattr.so"] },
+    Need { package: "winbind", files: &["/usr/sbin/winbindd"] },
+    Need { package: "ldb-tools", files: &["/usr/bin/ldbadd"] },
     Need { package: "mariadb-server", files: &["/usr/sbin/mariadbd", "/usr/local/sbin/mariadbd"] },
     Need { package: "postgresql", files: &["/usr/lib/postgresql/*/bin/postgres", "/usr/local/bin/postgres"] },
 ];

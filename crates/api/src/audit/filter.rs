@@ -10,6 +10,7 @@ use doorman_store::{AuditFilter, StatusFilter};
 use serde::de::DeserializeOwned;
 use serde::de::IntoDeserializer as _;
 use serde::de::value::{Error, StrDeserializer};
+use std::collections::BTreeMap;
 
 /// Longest text to filter by.
 const MAX_TEXT: usize = 1_024;
@@ -43,11 +44,11 @@ pub(super) fn parse(query: &AuditQuery) -> ApiResult<AuditFilter> {
 
 /// The query as it is written down: without the page, so that all pages of a query have the same.
 pub(super) fn canonical(query: &AuditQuery) -> String {
-    let mut value = serde_json::to_value(query).unwrap_or_default();
-    if let Some(fields) = value.as_object_mut() {
-        fields.retain(|name, value| !value.is_null() && name != "cursor" && name != "limit");
-    }
-    value.to_string()
+    let value = serde_json::to_value(query).unwrap_or_default();
+    let fields = value.as_object().into_iter().flatten();
+    let filters =
+        fields.filter(|(name, value)| !value.is_null() && !matches!(name.as_str(), "cursor" | "limit"));
+    serde_json::to_string(&filters.collect::<BTreeMap<_, _>>()).unwrap_or_default()
 }
 
 struct Wrong(Vec<FieldError>);

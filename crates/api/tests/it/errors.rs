@@ -112,3 +112,17 @@ async fn every_answer_carries_what_keeps_browsers_from_harm() {
         assert_eq!((answer.header("access-control-allow-origin"), answer.header("location")), ("", ""));
     }
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn requests_that_do_not_say_whom_they_are_for_are_refused() {
+    let rig = Rig::new().await;
+    for call in [
+        rig.get("/healthz").header("host", "127.0.0.1:8440"),
+        rig.get("http://evil.example/healthz"),
+        rig.get("/healthz").without("host"),
+        rig.get("/healthz").without("host").header("host", ""),
+        rig.get("/healthz").without("host").header("host", "a@b"),
+    ] {
+        assert_eq!(call.send().await.problem(), (400, "invalid"));
+    }
+}

@@ -15,6 +15,7 @@ use doorman_core::keys::KeyUse;
 use doorman_core::secret::Secret;
 use doorman_door::catalog::{Catalog, InstanceStatus, ProxyStatus, ServiceStatus};
 use doorman_door::journal::{JournalConfig, Surroundings, Writer};
+use doorman_door::rate::RateGate;
 use doorman_door::refusals::RefusalGate;
 use doorman_door::{Authenticate, DoorConfig, DoorShared, Peer};
 use doorman_policy::{PolicyStore, demo_policies};
@@ -100,6 +101,7 @@ impl Rig {
             identities: Arc::new(IdentityTokens::new(url)),
             identity_key: Box::new(move |now_ms| keys.signing_key(KeyUse::Identity, now_ms, |_| true)),
             refusals: RefusalGate::default(),
+            rate: RateGate::new(None),
             draining: AtomicBool::new(false),
             control: Handle::current(),
         });
@@ -135,6 +137,7 @@ impl Rig {
         let mut request = Request::new(Body::empty());
         *request.method_mut() = method;
         *request.uri_mut() = path.parse().unwrap();
+        request.headers_mut().insert(header::HOST, "127.0.0.1:8440".parse().unwrap());
         Call { router: self.router.clone(), request, from: HOME.parse().unwrap() }
     }
 
@@ -216,6 +219,7 @@ fn catalog() -> Catalog {
     let service = |name: &str| ServiceStatus {
         name: name.into(),
         http2: false,
+        takes_slash: false,
         instances: vec![instance(format!("{name}-1"), true), instance(format!("{name}-2"), false)],
     };
     let status = ProxyStatus {
@@ -249,6 +253,11 @@ impl Call {
         self
     }
 
+    pub fn without(mut self, name: &str) -> Self {
+        self.request.headers_mut().remove(name);
+        self
+    }
+
     pub fn bearer(self, token: &str) -> Self {
         self.header("authorization", &format!("Bearer {token}"))
     }
@@ -271,6 +280,11 @@ impl Call {
 
     pub fn json(self, value: &Value) -> Self {
         self.header("content-type", "application/json").body(value.to_string())
+    }
+
+    pub fn form(self, fields: &[(&str, &str)]) -> Self {
+        let text = url::form_urlencoded::Serializer::new(String::new()).extend_pairs(fields).finish();
+        self.header("content-type", "application/x-www-form-urlencoded").body(text)
     }
 
     pub fn body(mut self, body: impl Into<Body>) -> Self {

@@ -59,6 +59,7 @@ impl Authenticator {
         {
             let this = self.clone();
             tokio::spawn(async move {
+                this.0.people.probe().await;
                 this.refresh_groups().await;
                 if second.is_multiple_of(TIDY_EVERY_S) {
                     this.tidy().await;

@@ -5,10 +5,11 @@ use std::time::{Duration, SystemTime};
 use ldap3_proto::proto::{LdapFilter, LdapResultCode, LdapSearchScope};
 use unicode_normalization::UnicodeNormalization;
 
-use super::config::{DirectoryKind, Plan};
+use super::config::{DirectoryKind, Nesting, Plan};
 use super::connection::{Fault, Search, describe};
 use super::dn::Dn;
 use super::entry::{Entry, guid};
+use super::names::{Qualified, domains_called};
 use super::server::Lease;
 use super::{DirectoryUser, RefusedReason};
 
@@ -32,18 +33,50 @@ pub(super) struct Identity {
 pub(super) fn attributes(plan: &Plan) -> Vec<String> {
     let mut attributes = vec![plan.user_name.clone(), plan.id.clone(), plan.email.clone()];
     attributes.extend(plan.display_names.iter().cloned());
+    if plan.nesting == Nesting::MemberOf {
+        attributes.push(member_of(plan).to_owned());
+    }
     let state: &[&str] = match plan.kind {
-        DirectoryKind::OpenLdap => &["memberOf", "pwdAccountLockedTime", "nsAccountLock"],
+        DirectoryKind::OpenLdap => &["pwdAccountLockedTime", "nsAccountLock"],
         DirectoryKind::ActiveDirectory => {
-            &["memberOf", "objectSid", "primaryGroupID", "userAccountControl", "accountExpires"]
+            &["objectSid", "primaryGroupID", "userAccountControl", "accountExpires"]
         }
     };
     attributes.extend(state.iter().map(|name| (*name).to_owned()));
     attributes
 }
 
-/// The one entry that `filter` matches under the bases. None, or more than one, is a refusal and never "the first".
+/// How to ask for `memberOf`. Windows answers with at most 1,500 values at a time, asked or not.
+pub(super) fn member_of(plan: &Plan) -> &'static str {
+    match plan.kind {
+        DirectoryKind::OpenLdap => "memberOf",
+        DirectoryKind::ActiveDirectory => "memberOf;range=0-1499",
+    }
+}
+
+/// The one entry that a typed name means. In Active Directory it may name the domain as well; then the entry is one
+/// with this principal name, or one in this domain with this account name. An unknown name is as many searches.
+pub(super) async fn find_typed(plan: &Plan, lease: &mut Lease, typed: &str) -> Result<Entry, Fault> {
+    let mut found = find_all(plan, lease, &user_filter(plan, typed, None)).await?;
+    if plan.kind == DirectoryKind::ActiveDirectory
+        && let Some(name) = Qualified::parse(typed)
+    {
+        let domains = domains_called(lease, name.domain).await?;
+        for entry in find_all(plan, lease, &user_filter(plan, name.account, None)).await? {
+            if Dn::parse(&entry.dn).is_some_and(|dn| domains.contains(&dn.domain())) {
+                add_new(&mut found, entry);
+            }
+        }
+    }
+    only(found)
+}
+
+/// The one entry that `filter` matches under the bases.
 pub(super) async fn find_one(plan: &Plan, lease: &mut Lease, filter: &LdapFilter) -> Result<Entry, Fault> {
+    only(find_all(plan, lease, filter).await?)
+}
+
+async fn find_all(plan: &Plan, lease: &mut Lease, filter: &LdapFilter) -> Result<Vec<Entry>, Fault> {
     let mut found: Vec<Entry> = Vec::new();
     for base in &plan.bases {
         let search = Search {
@@ -62,13 +95,22 @@ pub(super) async fn find_one(plan: &Plan, lease: &mut Lease, filter: &LdapFilter
             _ => return Err(Fault::Unusable(format!("cannot search users: {}", describe(&answer.result)))),
         }
         for entry in answer.entries {
-            let key = Dn::parse(&entry.dn).map(|dn| dn.key());
             // Bases may overlap.
-            if key.is_none() || !found.iter().any(|known| Dn::parse(&known.dn).map(|dn| dn.key()) == key) {
-                found.push(entry);
-            }
+            add_new(&mut found, entry);
         }
     }
+    Ok(found)
+}
+
+fn add_new(found: &mut Vec<Entry>, entry: Entry) {
+    let key = Dn::parse(&entry.dn).map(|dn| dn.key());
+    if key.is_none() || !found.iter().any(|known| Dn::parse(&known.dn).map(|dn| dn.key()) == key) {
+        found.push(entry);
+    }
+}
+
+/// None, or more than one, is a refusal and never "the first".
+fn only(mut found: Vec<Entry>) -> Result<Entry, Fault> {
     match (found.len(), found.pop()) {
         (1, Some(entry)) => Ok(entry),
         (0, _) => Err(Fault::Refused(RefusedReason::UnknownUser)),
@@ -120,14 +162,16 @@ pub(super) fn user(plan: &Plan, entry: &Entry, identity: Identity, groups: Vec<S
     DirectoryUser { id: identity.id, name: identity.name, display_name, email, groups }
 }
 
-/// Whether the account is switched off or over. A lock that ends by itself does not count: anybody can cause it.
-pub(super) fn is_closed(plan: &Plan, entry: &Entry, now: SystemTime) -> bool {
+/// Why the account is not in use, if it is switched off or over. A lock that ends by itself does not count: anybody can
+/// cause it.
+pub(super) fn closed(plan: &Plan, entry: &Entry, now: SystemTime) -> Option<RefusedReason> {
     match plan.kind {
         DirectoryKind::OpenLdap => {
-            entry
+            let closed = entry
                 .texts("pwdAccountLockedTime")
                 .any(|time| time.starts_with("00000101000000Z") || time.starts_with("000001010000Z"))
-                || entry.texts("nsAccountLock").any(|flag| flag.eq_ignore_ascii_case("true"))
+                || entry.texts("nsAccountLock").any(|flag| flag.eq_ignore_ascii_case("true"));
+            closed.then_some(RefusedReason::Disabled)
         }
         DirectoryKind::ActiveDirectory => {
             let disabled =
@@ -136,7 +180,11 @@ pub(super) fn is_closed(plan: &Plan, entry: &Entry, now: SystemTime) -> bool {
                 entry.number("accountExpires").filter(|time| !matches!(time, 0 | 0x7fff_ffff_ffff_ffff));
             let now = now.duration_since(SystemTime::UNIX_EPOCH).unwrap_or(Duration::ZERO).as_secs()
                 + WINDOWS_EPOCH;
-            disabled || expires.is_some_and(|time| time / 10_000_000 <= now)
+            if disabled {
+                return Some(RefusedReason::Disabled);
+            }
+            let expired = expires.is_some_and(|time| time / 10_000_000 <= now);
+            expired.then_some(RefusedReason::AccountExpired)
         }
     }
 }

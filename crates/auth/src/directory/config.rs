@@ -5,13 +5,17 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use doorman_core::secret::Secret;
+use ldap3_proto::proto::LdapFilter;
 use serde::{Deserialize, Deserializer};
 
 use super::dn::Dn;
-use super::filter::{FilterError, FilterTemplate};
+use super::filter::{FilterError, FilterTemplate, Values};
 
 /// AD's "member of, through any number of groups" rule. OpenLDAP answers it with success and nothing.
 pub(super) const IN_CHAIN_RULE: &str = "1.2.840.113556.1.4.1941";
+/// The groups that Active Directory itself judges by (bit 31 of `groupType`). Distribution groups are for mail, and often
+/// everybody may join them.
+const SECURITY_GROUPS: &str = "(&(objectClass=group)(groupType:1.2.840.113556.1.4.803:=2147483648))";
 
 /// Settings of the directory.
 #[derive(Clone, Deserialize)]
@@ -70,10 +74,11 @@ pub struct LdapConfig {
     #[serde(default)]
     pub group_base_dns: Option<Vec<String>>,
     /// Finds the groups of `{dn}`, a user's or a nested group's, and of `{username}`, the canonical login name. Default:
-    /// groups of names, unique names and POSIX groups; on Active Directory all groups.
+    /// groups of names, unique names and POSIX groups; on Active Directory security groups.
     #[serde(default)]
     pub group_filter: Option<String>,
-    /// The attribute that names a group. Default: `cn`.
+    /// The attribute that names a group. Default: `cn`; on Active Directory `sAMAccountName`, because there a `cn` is free
+    /// for whoever may make a group somewhere.
     #[serde(default)]
     pub group_name_attribute: Option<String>,
     /// How groups within groups are found. Default: `walk`, on Active Directory `in_chain`.
@@ -211,6 +216,8 @@ pub(super) struct Plan {
     pub(super) email: String,
     pub(super) group_bases: Vec<String>,
     pub(super) group_filter: FilterTemplate,
+    /// What makes an entry a group that counts, however it was found.
+    pub(super) group_kind: LdapFilter,
     pub(super) group_name: String,
     pub(super) nesting: Nesting,
     pub(super) deadline: Duration,
@@ -242,11 +249,12 @@ impl Plan {
                 "pool_size, page_size and deadline must be above 0",
             ));
         }
-        let in_chain = format!("(&(objectClass=group)(member:{IN_CHAIN_RULE}:={{dn}}))");
         let ad_groups = match nesting {
-            Nesting::InChain => in_chain.as_str(),
-            Nesting::Walk | Nesting::MemberOf => "(&(objectClass=group)(member={dn}))",
+            Nesting::InChain => format!("(member:{IN_CHAIN_RULE}:={{dn}})"),
+            Nesting::Walk | Nesting::MemberOf => "(member={dn})".to_owned(),
         };
+        let group_kind =
+            if active && config.group_filter.is_none() { SECURITY_GROUPS } else { "(objectClass=*)" };
         let user_filter = either(
             &config.user_filter,
             "(&(objectCategory=person)(objectClass=user)(|(sAMAccountName={username})(userPrincipalName={username})))",
@@ -254,7 +262,7 @@ impl Plan {
         );
         let group_filter = either(
             &config.group_filter,
-            ad_groups,
+            &ad_groups,
             "(|(member={dn})(uniqueMember={dn})(memberUid={username}))",
         );
         Ok(Self {
@@ -272,7 +280,8 @@ impl Plan {
             email: config.email_attribute.clone().unwrap_or_else(|| "mail".to_owned()),
             group_bases: group_bases.clone(),
             group_filter: template("group_filter", &group_filter, &["{dn}", "{username}"])?,
-            group_name: config.group_name_attribute.clone().unwrap_or_else(|| "cn".to_owned()),
+            group_kind: template("group_filter", group_kind, &[""])?.fill(Values::default()),
+            group_name: either(&config.group_name_attribute, "sAMAccountName", "cn"),
             nesting,
             deadline: config.deadline,
             refusal_floor: config.refusal_floor,

@@ -289,7 +289,13 @@ fn serving(result: LdapResult) -> Result<LdapResult, Fault> {
 /// A result for the operator's log.
 pub(super) fn describe(result: &LdapResult) -> String {
     let message: String = result.message.chars().filter(|c| !c.is_control()).take(200).collect();
-    format!("{:?} {message}", result.code)
+    let hint = match result.code {
+        LdapResultCode::StrongerAuthRequired | LdapResultCode::ConfidentialityRequired => {
+            " (it takes no password in clear: use ldaps:// or start_tls = true)"
+        }
+        _ => "",
+    };
+    format!("{:?} {message}{hint}", result.code)
 }
 
 #[cfg(test)]

@@ -47,6 +47,13 @@ impl Dn {
         own.iter().find(|(name, _)| name.eq_ignore_ascii_case(attribute)).map(|(_, value)| value.as_str())
     }
 
+    /// The domain that an entry of this name is in: its last `dc` parts.
+    pub(super) fn domain(&self) -> DnKey {
+        let is_dc = |rdn: &Vec<(String, String)>| matches!(rdn.as_slice(), [(name, _)] if name == "dc");
+        let above = self.0.iter().rposition(|rdn| !is_dc(rdn)).map_or(0, |at| at + 1);
+        Self(self.0.iter().skip(above).cloned().collect()).key()
+    }
+
     /// The form to compare and to remember.
     pub(super) fn key(&self) -> DnKey {
         DnKey(
@@ -155,6 +162,15 @@ mod tests {
         assert!(key("cn=x,OU=Groups,dc=corp").is_within(&base));
         assert!(!key("cn=x,ou=people,dc=corp").is_within(&base));
         assert!(!key(r"cn=x\,ou\=groups,dc=corp").is_within(&base));
+    }
+
+    #[test]
+    fn the_domain_of_a_name_is_its_last_dc_parts() {
+        let domain = |text| Dn::parse(text).unwrap().domain();
+        assert_eq!(domain("cn=x,DC=Child,dc=corp"), key("dc=child,dc=corp"));
+        assert_eq!(domain("dc=x,ou=y,dc=corp"), key("dc=corp"));
+        assert_eq!(domain("dc=corp"), key("dc=corp"));
+        assert_eq!(domain("cn=x"), key(""));
     }
 
     #[test]

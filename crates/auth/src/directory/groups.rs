@@ -6,6 +6,7 @@ use std::collections::{BTreeSet, HashSet};
 use ldap3_proto::proto::{LdapFilter, LdapResultCode, LdapSearchScope};
 
 use super::RefusedReason;
+use super::account::member_of;
 use super::config::{DirectoryKind, Nesting, Plan};
 use super::connection::{Fault, Found, Search, describe};
 use super::dn::{Dn, DnKey};
@@ -88,6 +89,8 @@ impl<'a> GroupReader<'a> {
 
     /// Notes the groups that `filter` finds; returns the names of entries not seen before.
     async fn search_groups(&mut self, lease: &mut Lease, filter: LdapFilter) -> Result<Vec<String>, Fault> {
+        // The kind is asked once for all that `filter` may find: servers pay for each time it is mentioned.
+        let filter = LdapFilter::And(vec![self.plan.group_kind.clone(), filter]);
         let mut new = Vec::new();
         for base in &self.plan.group_bases {
             let search = Search {
@@ -145,7 +148,8 @@ impl<'a> GroupReader<'a> {
                 return Err(PARTIAL);
             }
             let attribute = format!("memberOf;range={next}-*");
-            let Some(more) = self.read_entry(lease, &entry.dn, vec![attribute]).await? else {
+            let any = LdapFilter::Present("objectClass".to_owned());
+            let Some(more) = self.read_entry(lease, &entry.dn, any, vec![attribute]).await? else {
                 return Err(PARTIAL);
             };
             part = more.ranged("memberOf");
@@ -158,24 +162,20 @@ impl<'a> GroupReader<'a> {
     }
 
     async fn read_group(&self, lease: &mut Lease, dn: &str) -> Result<Option<Entry>, Fault> {
-        self.read_entry(lease, dn, vec![self.plan.group_name.clone(), "memberOf".to_owned()]).await
+        let attributes = vec![self.plan.group_name.clone(), member_of(self.plan).to_owned()];
+        self.read_entry(lease, dn, self.plan.group_kind.clone(), attributes).await
     }
 
-    /// One entry by its name; `None` if it is gone, as a `memberOf` can outlive its group.
+    /// One entry by its name; `None` if `filter` does not match, or if it is gone: a `memberOf` can outlive its group.
     async fn read_entry(
         &self,
         lease: &mut Lease,
         dn: &str,
+        filter: LdapFilter,
         attributes: Vec<String>,
     ) -> Result<Option<Entry>, Fault> {
-        let search = Search {
-            base: dn,
-            scope: LdapSearchScope::Base,
-            filter: LdapFilter::Present("objectClass".to_owned()),
-            attributes,
-            limit: 1,
-            page_size: 0,
-        };
+        let search =
+            Search { base: dn, scope: LdapSearchScope::Base, filter, attributes, limit: 1, page_size: 0 };
         let found = lease.search(&search).await?;
         if found.result.code == LdapResultCode::NoSuchObject {
             return Ok(None);

@@ -9,8 +9,10 @@ use async_trait::async_trait;
 use doorman_core::secret::Secret;
 use ldap3_proto::proto::{LdapFilter, LdapResultCode, LdapSearchScope};
 use tokio::time::{Instant, sleep_until, timeout};
+use unicode_normalization::UnicodeNormalization as _;
+use unicode_normalization::char::is_combining_mark;
 
-use super::account::{Identity, find_one, identify, is_closed, user_filter};
+use super::account::{Identity, closed, find_one, find_typed, identify, user_filter};
 use super::bind::judge;
 use super::config::{BindPlan, LdapConfig, LdapConfigError, Plan};
 use super::connection::{Connection, Endpoint, Fault, Search, describe};
@@ -18,6 +20,7 @@ use super::dn::{escape_value, fold};
 use super::entry::Entry;
 use super::filter::{self, fill_text};
 use super::groups::GroupReader;
+use super::names::strip_template;
 use super::server::{Lease, Password, Server, ServiceAccount};
 use super::tls::client_config;
 use super::{Directory, DirectoryError, DirectoryUser, RefusedReason, account};
@@ -115,7 +118,7 @@ impl LdapDirectory {
             BindPlan::Search => {
                 let found = {
                     let mut lease = server.service().await?;
-                    match find_one(&self.plan, &mut lease, &user_filter(&self.plan, name, None)).await {
+                    match find_typed(&self.plan, &mut lease, name).await {
                         Ok(entry) => Ok(entry),
                         Err(Fault::Refused(reason)) => Err(reason),
                         Err(fault) => return Err(fault),
@@ -139,7 +142,8 @@ impl LdapDirectory {
                 self.read_user(&mut lease, entry, name).await
             }
             BindPlan::DirectPrincipal(template) => {
-                if name.contains(['@', '\\', '/']) {
+                let name = strip_template(template, name);
+                if name.is_empty() || name.contains(['@', '\\', '/']) {
                     return Err(Fault::Refused(RefusedReason::InvalidName));
                 }
                 let principal = fill_text(template, filter::Values { username: name, dn: "" });
@@ -183,8 +187,8 @@ impl LdapDirectory {
     /// could be another's first.
     async fn read_user(&self, lease: &mut Lease, entry: Entry, typed: &str) -> Result<DirectoryUser, Fault> {
         let identity = identify(&self.plan, &entry)?;
-        if is_closed(&self.plan, &entry, SystemTime::now()) {
-            return Err(Fault::Refused(RefusedReason::Disabled));
+        if let Some(reason) = closed(&self.plan, &entry, SystemTime::now()) {
+            return Err(Fault::Refused(reason));
         }
         if identity.name != typed {
             let filter = user_filter(&self.plan, &identity.login, None);
@@ -215,7 +219,7 @@ impl LdapDirectory {
         };
         let identity = identify(&self.plan, &entry)?;
         // A name that has become somebody else's second name means that its owner is gone.
-        if identity.name != name || is_closed(&self.plan, &entry, SystemTime::now()) {
+        if identity.name != name || closed(&self.plan, &entry, SystemTime::now()).is_some() {
             return Ok(None);
         }
         self.with_groups(&mut lease, &entry, identity).await.map(Some)
@@ -223,7 +227,7 @@ impl LdapDirectory {
 
     async fn find_key(&self, server: Arc<Server>, name: &str) -> Result<String, Fault> {
         let mut lease = server.service().await?;
-        let found = find_one(&self.plan, &mut lease, &user_filter(&self.plan, name, None)).await;
+        let found = find_typed(&self.plan, &mut lease, name).await;
         match found.and_then(|entry| identify(&self.plan, &entry)) {
             Ok(identity) => Ok(format!("id:{}", identity.id)),
             Err(Fault::Refused(_)) => Ok(name_key(name)),
@@ -265,7 +269,14 @@ impl Directory for LdapDirectory {
 
     async fn account_key(&self, name: &str) -> Result<String, DirectoryError> {
         if check_name(name).is_err() || !self.can_search() {
-            return Ok(name_key(name));
+            return Ok(match &self.plan.bind {
+                // Windows also takes letters without their accents.
+                BindPlan::DirectPrincipal(template) => {
+                    let bare = strip_template(template, name).nfkd().filter(|c| !is_combining_mark(*c));
+                    name_key(&bare.collect::<String>())
+                }
+                BindPlan::DirectDn(_) | BindPlan::Search => name_key(name),
+            });
         }
         self.on_some_server(|server| self.find_key(server, name)).await
     }

@@ -13,6 +13,7 @@ mod entry;
 mod filter;
 mod groups;
 mod ldap;
+mod names;
 mod server;
 mod tls;
 mod wire;

@@ -43,7 +43,7 @@ pub(super) struct Server {
     leases: Arc<Semaphore>,
     binds: Semaphore,
     failed_at: Mutex<Option<Instant>>,
-    account_refused_at: Mutex<Option<Instant>>,
+    account_refused: Mutex<Option<(Instant, String)>>,
 }
 
 impl Server {
@@ -61,7 +61,7 @@ impl Server {
             leases: Arc::new(Semaphore::new(pool_size)),
             binds: Semaphore::new(pool_size),
             failed_at: Mutex::default(),
-            account_refused_at: Mutex::default(),
+            account_refused: Mutex::default(),
         }
     }
 
@@ -120,18 +120,23 @@ impl Server {
 
     async fn open_service(&self) -> Result<Connection, Fault> {
         let Some(account) = &self.account else { return self.open().await };
-        if self.account_refused_at.lock().is_some_and(|at| at.elapsed() < ACCOUNT_RESTS) {
-            return Err(Fault::Unusable("the service account was refused and rests".to_owned()));
+        if let Some((at, answer)) = &*self.account_refused.lock()
+            && at.elapsed() < ACCOUNT_RESTS
+        {
+            return Err(Fault::Unusable(format!(
+                "the service account rests, since it was refused: {answer}"
+            )));
         }
         let password = account.password.read().await?;
         let mut connection = self.open().await?;
         let answer = connection.bind(&account.dn, password.expose()).await?;
         if answer.result.code == LdapResultCode::Success {
-            *self.account_refused_at.lock() = None;
+            *self.account_refused.lock() = None;
             return Ok(connection);
         }
-        *self.account_refused_at.lock() = Some(Instant::now());
-        Err(Fault::Unusable(format!("the service account was refused: {}", describe(&answer.result))))
+        let answer = describe(&answer.result);
+        *self.account_refused.lock() = Some((Instant::now(), answer.clone()));
+        Err(Fault::Unusable(format!("the service account was refused: {answer}")))
     }
 }
 

@@ -9,16 +9,16 @@ pub mod world;
 use doorman_auth::directory::{Directory, DirectoryError, LdapConfig, LdapDirectory, RefusedReason};
 use doorman_core::secret::Secret;
 
-fn directory(config: LdapConfig) -> LdapDirectory {
+pub fn directory(config: LdapConfig) -> LdapDirectory {
     LdapDirectory::new(config).expect("settings that are right")
 }
 
-fn secret(text: &str) -> Secret {
+pub fn secret(text: &str) -> Secret {
     Secret::new(text.to_owned())
 }
 
 /// Why a login is refused; panics if it is not.
-async fn refusal(directory: &LdapDirectory, name: &str, password: &str) -> RefusedReason {
+pub async fn refusal(directory: &LdapDirectory, name: &str, password: &str) -> RefusedReason {
     match directory.authenticate(name, &secret(password)).await {
         Err(DirectoryError::BadCredentials { reason }) => reason,
         other => panic!("{name:?} was not refused: {other:?}"),
@@ -26,7 +26,7 @@ async fn refusal(directory: &LdapDirectory, name: &str, password: &str) -> Refus
 }
 
 /// Why the directory is unavailable; panics if it answers.
-async fn outage(directory: &LdapDirectory, name: &str, password: &str) -> String {
+pub async fn outage(directory: &LdapDirectory, name: &str, password: &str) -> String {
     match directory.authenticate(name, &secret(password)).await {
         Err(DirectoryError::Unavailable { detail }) => detail,
         other => panic!("{name:?} got an answer: {other:?}"),

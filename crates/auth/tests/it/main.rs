@@ -13,6 +13,8 @@ mod password;
 #[cfg(test)]
 mod rig;
 #[cfg(test)]
+mod samba;
+#[cfg(test)]
 mod service;
 #[cfg(test)]
 mod session;

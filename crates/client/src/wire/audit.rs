@@ -75,6 +75,7 @@ pub struct Outcome {
     pub status: Option<u16>,
     /// The answer's headers.
     #[serde(default)]
+    #[schema(value_type = BTreeMap<String, HeaderValue>)]
     pub headers: Headers,
     /// Bytes of the answer's body.
     pub body_size: Option<u64>,
@@ -128,6 +129,7 @@ pub struct AuditEntry {
     pub query: Option<String>,
     /// The headers as forwarded, secrets masked.
     #[serde(default)]
+    #[schema(value_type = BTreeMap<String, HeaderValue>)]
     pub headers: Headers,
     /// The body or its prefix, secrets masked.
     pub body: Option<String>,

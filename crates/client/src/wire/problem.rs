@@ -25,6 +25,9 @@ pub struct Problem {
     /// With code `invalid`: what is wrong, field by field.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub errors: Vec<FieldError>,
+    /// The policies behind a denial, by name.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub policies: Vec<String>,
 }
 
 /// One field that is not valid.
@@ -34,5 +37,5 @@ pub struct FieldError {
     /// Where: `plan.waves[1].count`, or the name of a query parameter.
     pub field: String,
     /// What is wrong with it.
-    pub message: String,
+    pub detail: String,
 }

@@ -62,6 +62,24 @@ fn policy_sees_unreserved_characters_decoded_and_nothing_else() {
 }
 
 #[test]
+fn a_service_can_opt_in_to_encoded_slashes_and_to_nothing_more() {
+    let parse =
+        |path: &str| Target::parse_with(&format!("/r/eu/files{path}"), None, |_, service| service == "files");
+    assert_eq!(parse("/a%2fb").unwrap().policy_path(), "/a%2Fb");
+    assert_eq!(parse("/a%2fb").unwrap().path(), "/a%2fb");
+    for (path, why) in [
+        ("/a%2f..%2fb", Ambiguity::DotSegment),
+        ("/%2e%2e%2fb", Ambiguity::DotSegment),
+        ("/a%2F%2fb", Ambiguity::EmptySegment),
+        ("/a/%2fb", Ambiguity::EmptySegment),
+        ("/a%5cb", Ambiguity::Slash),
+    ] {
+        assert_eq!(parse(path), Err(TargetError::Path(why)), "{path}");
+    }
+    assert_eq!(Target::parse("/r/eu/files/a%2fb", None), Err(TargetError::Path(Ambiguity::Slash)));
+}
+
+#[test]
 fn names_that_only_look_alike_are_refused() {
     for (path, why) in [
         ("/r/EU/echo/", TargetError::Region),

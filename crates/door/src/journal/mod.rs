@@ -12,7 +12,7 @@ mod writer;
 pub use draft::Draft;
 pub use outbox::Outbox;
 pub use queue::{AttemptDraft, JournalHandle};
-pub use writer::{JournalConfig, LEASE, StartError, Surroundings, Writer};
+pub use writer::{JournalConfig, StartError, Surroundings, Writer};
 
 use doorman_core::Digest;
 use doorman_core::id::AuditId;

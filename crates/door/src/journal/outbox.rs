@@ -208,6 +208,13 @@ impl Outbox {
     }
 }
 
+impl Drop for Outbox {
+    /// The thread ends: what its last connections left goes to the writer.
+    fn drop(&mut self) {
+        self.journal.push_all(self.attempts.get_mut(), self.outcomes.get_mut());
+    }
+}
+
 struct SlotGuard<'a> {
     outbox: &'a Outbox,
     slot: usize,

@@ -47,7 +47,10 @@ impl Ack {
 
 /// Answers to threads, gathered so that each thread is woken once.
 #[derive(Default)]
-pub(super) struct Wakes(Vec<(Arc<Inbox>, Vec<(u64, Result<Committed, CommitFailure>)>)>);
+pub(super) struct Wakes(Vec<(Arc<Inbox>, Vec<SlotAnswer>)>);
+
+/// An answer for one slot of a thread.
+pub(super) type SlotAnswer = (u64, Result<Committed, CommitFailure>);
 
 impl Wakes {
     pub(super) fn push(&mut self, inbox: Arc<Inbox>, slot: u64, result: Result<Committed, CommitFailure>) {

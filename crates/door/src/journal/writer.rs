@@ -20,9 +20,9 @@ use std::time::{Duration, Instant};
 const OUTCOME_WAIT: Duration = Duration::from_millis(10);
 /// After this long without entries, what is unwritten of signatures and statement lines is written.
 const IDLE: Duration = Duration::from_millis(200);
-/// The writer's lease; a writer that has not renewed it for so long is taken for dead.
-pub const LEASE: Duration = Duration::from_secs(30);
-const LEASE_RENEWAL: Duration = Duration::from_secs(5);
+
+/// A writer that closes while its database is away tries for this long.
+const LAST_TRIES: Duration = Duration::from_secs(10);
 
 /// How the journal is written.
 #[derive(Clone)]
@@ -35,6 +35,14 @@ pub struct JournalConfig {
     pub max_batch: usize,
     /// After this long an attempt is given up and nothing is sent.
     pub commit_timeout: Duration,
+    /// A writer that has not renewed its lease for so long is taken for dead; it renews it four times as often.
+    pub lease: Duration,
+}
+
+impl JournalConfig {
+    fn lease_ms(&self) -> u64 {
+        u64::try_from(self.lease.as_millis()).unwrap_or(u64::MAX)
+    }
 }
 
 impl Default for JournalConfig {
@@ -44,6 +52,7 @@ impl Default for JournalConfig {
             gather: Duration::from_micros(600),
             max_batch: 2_048,
             commit_timeout: Duration::from_secs(5),
+            lease: Duration::from_secs(15),
         }
     }
 }
@@ -110,7 +119,7 @@ impl Writer {
         let thread = std::thread::Builder::new().name("journal".into()).spawn(move || {
             let open = async {
                 let mut journal = database.open_journal().await?;
-                let peers = journal.register_writer(id, (around.now_ms)(), lease_ms()).await?;
+                let peers = journal.register_writer(id, (around.now_ms)(), config.lease_ms()).await?;
                 Ok::<_, StoreError>((journal, peers))
             };
             let (journal, peers) = match runtime.block_on(open) {
@@ -140,6 +149,7 @@ impl Writer {
                 file,
                 lease_renewed: Instant::now(),
                 last_commit: None,
+                late: Vec::new(),
             };
             state.run(&runtime);
         })?;
@@ -167,10 +177,6 @@ impl Writer {
     }
 }
 
-fn lease_ms() -> u64 {
-    u64::try_from(LEASE.as_millis()).unwrap_or(u64::MAX)
-}
-
 /// Where the writer's chain of statements stands.
 struct Chain {
     writer: WriterId,
@@ -195,6 +201,17 @@ struct State {
     lease_renewed: Instant,
     /// When the last batch of at least two attempts was committed.
     last_commit: Option<Instant>,
+    /// Batches that were given up and may still come under the number that the writer is at.
+    late: Vec<Late>,
+}
+
+/// A batch whose COMMIT may still be on its way to the database.
+struct Late {
+    sealed: Sealed,
+    /// How many of its entries are attempts; they come first.
+    attempts: usize,
+    /// The key that the statement names.
+    key: Arc<SigningKey>,
 }
 
 /// The entries of one batch: attempts first, then outcomes and the rest.
@@ -212,13 +229,15 @@ enum Round {
 
 impl State {
     fn run(mut self, runtime: &tokio::runtime::Runtime) {
+        let mut closing_since = None;
         loop {
             let round = self.next_round();
+            let is_last = matches!(round, Round::Closing);
             runtime.block_on(async {
                 match round {
                     Round::Batch(taken) => {
                         self.commit(taken).await;
-                        if self.lease_renewed.elapsed() >= LEASE_RENEWAL {
+                        if self.is_renewal_due() {
                             self.idle().await;
                         }
                     }
@@ -234,9 +253,13 @@ impl State {
                     }
                 }
             });
-            let waiting = self.queue.waiting.lock();
-            if waiting.closing && waiting.is_empty() {
+            if is_last {
                 return;
+            }
+            let waiting = self.queue.waiting.lock();
+            if waiting.closing && closing_since.get_or_insert_with(Instant::now).elapsed() > LAST_TRIES {
+                let left = waiting.outcomes.len();
+                return tracing::error!(left, "the journal ends without its database; outcomes are lost");
             }
         }
     }
@@ -270,12 +293,16 @@ impl State {
         }
     }
 
+    fn is_renewal_due(&self) -> bool {
+        self.lease_renewed.elapsed() >= self.config.lease / 4
+    }
+
     /// Stores what the send path left behind.
     async fn idle(&mut self) {
         if let Err(error) = self.file.flush() {
             tracing::error!(%error, "the statements file cannot be written");
         }
-        let renew = self.lease_renewed.elapsed() >= LEASE_RENEWAL;
+        let renew = self.is_renewal_due();
         if self.unsaved.is_empty() && !renew {
             return;
         }
@@ -289,7 +316,7 @@ impl State {
             result = journal.store_signatures(writer, &unsaved).await;
         }
         if result.is_ok() && renew {
-            result = journal.renew_lease(writer, now_ms, lease_ms()).await;
+            result = journal.renew_lease(writer, now_ms, self.config.lease_ms()).await;
             self.lease_renewed = Instant::now();
         }
         match result {
@@ -343,6 +370,10 @@ impl State {
                     self.around.revocations.apply(moved, revoked);
                     epoch = self.screen(&mut taken, &mut wakes).max(moved);
                 }
+                // A batch that was given up came after all and has the number: this one gets the next.
+                Err(CommitError::NotCommitted(StoreError::Conflict)) if self.adopt_late().await.is_some() => {
+                    epoch = self.screen(&mut taken, &mut wakes).max(epoch);
+                }
                 Err(CommitError::NotCommitted(error)) => {
                     tracing::error!(%error, "a batch could not be committed; nothing of it was sent");
                     return self.give_up(taken, &mut wakes);
@@ -350,7 +381,7 @@ impl State {
                 Err(CommitError::Unknown(error)) => {
                     tracing::error!(%error, "nobody knows whether a batch was committed; nothing of it is sent");
                     drop(journal);
-                    return self.settle_unknown(taken, sealed, &key, &mut wakes).await;
+                    return self.settle_unknown(taken, sealed, key, &mut wakes).await;
                 }
             }
         }
@@ -493,6 +524,8 @@ impl State {
     fn advance(&mut self, sealed: Sealed, key: &SigningKey) -> Option<Published> {
         let statement = sealed.statement?;
         let signature = statement::sign(key, &sealed.body);
+        // What is late now comes under a number that is taken.
+        self.late.clear();
         // The signatures that went with this batch are stored now.
         self.unsaved.clear();
         self.unsaved.push((self.chain.number, signature));
@@ -533,21 +566,27 @@ impl State {
     }
 
     /// COMMIT was sent and its answer lost: ask a fresh connection until it can tell.
-    async fn settle_unknown(&mut self, taken: Taken, sealed: Sealed, key: &SigningKey, wakes: &mut Wakes) {
+    async fn settle_unknown(
+        &mut self,
+        taken: Taken,
+        sealed: Sealed,
+        key: Arc<SigningKey>,
+        wakes: &mut Wakes,
+    ) {
         self.queue.unavailable.store(true, Ordering::Relaxed);
         let Taken { attempts, plain } = taken;
-        let count = attempts.len();
+        let ids: Vec<AuditId> = sealed.ids.iter().skip(attempts.len()).copied().collect();
+        let number = self.chain.number;
+        self.late.push(Late { sealed, attempts: attempts.len(), key });
+        let newest = self.late.len();
         for attempt in attempts {
             attempt.ack.refuse(CommitFailure::Unavailable, wakes);
         }
         drop(std::mem::take(wakes));
         let writer = self.chain.writer;
         let is_there = loop {
-            match tokio::time::timeout(
-                self.config.commit_timeout,
-                self.database.resolve(writer, self.chain.number),
-            )
-            .await
+            match tokio::time::timeout(self.config.commit_timeout, self.database.resolve(writer, number))
+                .await
             {
                 Ok(Ok(is_there)) => break is_there,
                 Ok(Err(error)) => tracing::warn!(%error, "the journal's database cannot be asked"),
@@ -559,23 +598,40 @@ impl State {
             self.refuse_waiting();
             tokio::time::sleep(Duration::from_millis(100)).await;
         };
-        if !is_there {
+        if !is_there || self.adopt_late().await != Some(newest - 1) {
             return self.keep_outcomes(plain, wakes);
         }
-        // The attempts stand in the log and nothing of them was sent.
-        let Some(published) = self.advance(sealed, key) else { return };
+        for (entry, id) in plain.into_iter().zip(ids) {
+            if let Ack::Channel(sender) = entry.ack {
+                let _ = sender.send(Ok(id));
+            }
+        }
+    }
+
+    /// Looks which of the batches that were given up stands under the number that the writer is at, and goes on behind it:
+    /// its attempts are in the log and nothing of them was sent. Gives its place among them.
+    async fn adopt_late(&mut self) -> Option<usize> {
+        let (writer, number) = (self.chain.writer, self.chain.number);
+        let read = async { self.database.read_batches(writer, number).await?.next().await };
+        let stored = match tokio::time::timeout(self.config.commit_timeout, read).await {
+            Ok(Ok(stored)) => stored?.statement,
+            Ok(Err(error)) => {
+                tracing::warn!(%error, "a late batch cannot be read");
+                return None;
+            }
+            Err(_) => return None,
+        };
+        let place = self.late.iter().position(|late| late.sealed.body == stored)?;
+        let Late { sealed, attempts, key } = self.late.swap_remove(place);
+        let published = self.advance(sealed, &key)?;
         let now_ms = (self.around.now_ms)();
         let abandoned = published
             .ids
             .iter()
-            .take(count)
+            .take(attempts)
             .map(|id| Plain { record: crate::outcome::abandoned(*id, now_ms), ack: Ack::None });
         self.queue.waiting.lock().outcomes.extend(abandoned);
-        for (entry, id) in plain.into_iter().zip(published.ids.iter().skip(count)) {
-            if let Ack::Channel(sender) = entry.ack {
-                let _ = sender.send(Ok(*id));
-            }
-        }
+        Some(place)
     }
 
     /// While the database cannot be asked, callers are told at once.

@@ -72,6 +72,7 @@ pub struct ProxyConfig {
     /// Whom it believes.
     pub keys: TrustConfig,
     /// Where receipts are kept.
+    #[expect(dead_code, reason = "receipts are not kept yet")]
     pub data: DataConfig,
     /// Where services get keys, with the certificate of `server.tls`.
     pub jwks: Option<SocketAddr>,

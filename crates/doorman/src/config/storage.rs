@@ -134,6 +134,9 @@ pub struct JournalConfig {
     pub gather: Duration,
     /// Entries in one commit at most.
     pub max_batch: NonZeroUsize,
+    /// Attempts of a process that has been silent for so long get the outcome `unknown`.
+    #[serde(deserialize_with = "duration::deserialize")]
+    pub lease: Duration,
 }
 
 impl Default for JournalConfig {
@@ -143,6 +146,7 @@ impl Default for JournalConfig {
             body_limit: 64 << 10,
             gather: Duration::from_micros(600),
             max_batch: NonZeroUsize::MIN.saturating_add(511),
+            lease: Duration::from_secs(15),
         }
     }
 }
@@ -156,6 +160,10 @@ impl JournalConfig {
                 "every request would wait this long",
                 "choose at most \"100ms\"",
             );
+        }
+        if !(Duration::from_secs(1)..=Duration::from_secs(300)).contains(&self.lease) {
+            let message = "a process is busy for longer, or its attempts stay open for long";
+            checks.refuse(&here.key("lease"), message, "choose between \"1s\" and \"5m\"");
         }
         if self.body_limit > 16 << 20 {
             let message = "bodies up to this size would be held in memory and in the database";

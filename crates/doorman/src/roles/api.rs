@@ -14,9 +14,10 @@ use doorman_core::token;
 use doorman_door::catalog::Catalog;
 use doorman_door::journal::{JournalConfig, Surroundings, Writer};
 use doorman_door::poll;
+use doorman_door::rate::RateGate;
 use doorman_door::redact::Redaction;
 use doorman_door::refusals::RefusalGate;
-use doorman_door::{Authenticate, Door, DoorConfig, DoorShared, Peer};
+use doorman_door::{Authenticate, Door, DoorConfig, DoorShared, Peer, Rate};
 use doorman_net::{Listener, Server};
 use doorman_policy::PolicyStore;
 use doorman_store::{Database, DatabaseConfig};
@@ -67,6 +68,7 @@ impl Api {
     /// Lets requests in flight end, writes the last outcomes and stops. Blocks.
     pub fn close(self, drain: Duration) {
         self.shared.draining.store(true, Ordering::Relaxed);
+        self.server.announce_end();
         std::thread::sleep(ANNOUNCE.min(drain));
         self.server.close(drain);
         self.writer.close();
@@ -114,28 +116,33 @@ pub async fn start(config: ApiConfig) -> anyhow::Result<Api> {
     let writer =
         start_journal(&config.journal, &database, &keys, &clock, &authenticator, &policies, &catalog).await?;
     let (now, signer) = (clock.clone(), keys.clone());
-    let shared = Arc::new(DoorShared {
-        config: DoorConfig {
-            body_limit: config.journal.body_limit,
-            redaction: Redaction::with(
-                &config.redact.headers,
-                &config.redact.query_keys,
-                &config.redact.json_fields,
-            ),
-            ..DoorConfig::default()
-        },
-        now_ms: Box::new(move || now.now_ms()),
-        authenticate: Arc::new(Embedded(authenticator.clone())),
-        revocations: authenticator.revocations().clone(),
-        policies,
-        catalog,
-        journal: writer.handle(),
-        identities: Arc::new(IdentityTokens::new(issuer)),
-        identity_key: Box::new(move |now_ms| signer.signing_key(KeyUse::Identity, now_ms, |_| true)),
-        refusals: RefusalGate::default(),
-        draining: AtomicBool::new(false),
-        control: Handle::current(),
-    });
+    let shared =
+        Arc::new(DoorShared {
+            config: DoorConfig {
+                body_limit: config.journal.body_limit,
+                redaction: Redaction::with(
+                    &config.redact.headers,
+                    &config.redact.query_keys,
+                    &config.redact.json_fields,
+                ),
+                ..DoorConfig::default()
+            },
+            rate: RateGate::new(config.rate.as_ref().map(|rate| Rate {
+                per_second: rate.per_second,
+                burst: rate.burst.unwrap_or(rate.per_second),
+            })),
+            now_ms: Box::new(move || now.now_ms()),
+            authenticate: Arc::new(Embedded(authenticator.clone())),
+            revocations: authenticator.revocations().clone(),
+            policies,
+            catalog,
+            journal: writer.handle(),
+            identities: Arc::new(IdentityTokens::new(issuer)),
+            identity_key: Box::new(move |now_ms| signer.signing_key(KeyUse::Identity, now_ms, |_| true)),
+            refusals: RefusalGate::default(),
+            draining: AtomicBool::new(false),
+            control: Handle::current(),
+        });
     let metrics = process::metrics();
     tokio::spawn(upkeep::tend_sessions(authenticator.clone()));
     tokio::spawn(upkeep::watch_policies(shared.clone()));
@@ -250,6 +257,7 @@ async fn start_journal(
         statements: config.statements.clone(),
         gather: config.gather,
         max_batch: config.max_batch.get(),
+        lease: config.lease,
         ..JournalConfig::default()
     };
     let (now, signer_clock, signer) = (clock.clone(), clock.clone(), keys.clone());

@@ -79,6 +79,7 @@ fn service(config: ServiceConfig) -> anyhow::Result<ServiceSettings> {
             interval: health.interval,
             timeout: health.timeout,
         }),
+        takes_slash: config.allow_encoded_slash,
         instances: config.instances.into_iter().map(instance).collect::<anyhow::Result<_>>()?,
         name: config.name,
     })

@@ -54,6 +54,7 @@ pub async fn tell_refusals(shared: Arc<DoorShared>) {
     let mut due = tokio::time::interval(Duration::from_secs(5));
     loop {
         due.tick().await;
+        shared.rate.forget_silent();
         let now_ms = (shared.now_ms)();
         for surplus in shared.refusals.collect(now_ms) {
             shared.journal.write_later(doorman_door::refusals::record(&surplus, now_ms));

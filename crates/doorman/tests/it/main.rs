@@ -1,5 +1,6 @@
 //! The real binary, from outside: what it prints, what it sends, how it exits.
 
+#![allow(clippy::wrong_self_convention, reason = "`as_user` says under which name a request goes")]
 #![expect(
     clippy::unwrap_used,
     clippy::expect_used,
@@ -12,11 +13,13 @@ mod audit;
 mod config;
 mod curl;
 mod delegation;
+mod failures;
 mod fake;
 mod framing;
 mod headers;
 mod help;
 mod links;
+mod lifecycle;
 mod local;
 mod log;
 mod passes;
@@ -29,4 +32,5 @@ mod streams;
 mod targets;
 mod tokens;
 mod verify;
+#[allow(dead_code, reason = "a rig offers more than each test needs")]
 mod world;

@@ -15,12 +15,14 @@
 
 mod files;
 mod journal;
+mod load;
 mod process;
 mod relay;
 mod request;
 mod verdict;
 
 pub use journal::Entry;
+pub use load::Load;
 pub use process::Process;
 pub use relay::Relay;
 pub use request::{Request, get, post, request};

@@ -2,9 +2,13 @@
 
 #![allow(clippy::unwrap_used, reason = "test code")]
 
+#[cfg(test)]
 mod explaining;
+#[cfg(test)]
 mod files;
+#[cfg(test)]
 mod matrix;
+#[cfg(test)]
 mod reloading;
 
 use doorman_policy::{PolicySet, RequestContext, Subject, demo_policies};

@@ -6,11 +6,12 @@ use crate::driver::{Row, Value};
 use crate::index::row::{COLUMNS, IndexRow};
 use crate::{Database, StoreError};
 use doorman_core::id::AuditId;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 /// How many index entries the first part looks at; each further part looks at more, as time allows.
 const FIRST_PART: i64 = 1_000;
 const LARGEST_PART: i64 = 16_000;
+const SMALLEST_PART: i64 = 200;
 
 /// What a walk found.
 pub(super) struct Found {
@@ -43,8 +44,12 @@ impl Walk<'_> {
         let (scanned, scanned_values) = self.filter.scanned(dialect);
         let is_exact = self.others.is_empty() && scanned.is_empty();
         let mut rows: Vec<IndexRow> = Vec::new();
+        if !self.others.is_empty() {
+            self.choose_driver(database, from).await?;
+        }
         let mut part = FIRST_PART;
         loop {
+            let start = Instant::now();
             // Where the part ends: a look at the driving index alone.
             let bottom = if is_exact { None } else { self.end_of_part(database, from, part).await? };
             let mut args = Vec::new();
@@ -66,12 +71,25 @@ impl Walk<'_> {
                 return Ok(Found { complete_down_to: rows.last().map(|row| row.id), rows });
             }
             let Some(bottom) = bottom else { return Ok(Found { rows, complete_down_to: None }) };
-            if Instant::now() >= deadline {
+            self.below = bottom;
+            part = next_part(part, start.elapsed(), deadline.saturating_duration_since(Instant::now()));
+            if part == 0 {
                 return Ok(Found { rows, complete_down_to: Some(bottom) });
             }
-            self.below = bottom;
-            part = (part * 2).min(LARGEST_PART);
         }
+    }
+
+    /// Goes along the first index that has few entries to look at, if one of those that could be used has.
+    async fn choose_driver(&mut self, database: &Database, from: AuditId) -> Result<(), StoreError> {
+        for _ in 0..=self.others.len() {
+            if self.end_of_part(database, from, FIRST_PART).await?.is_none() {
+                return Ok(());
+            }
+            // The driver goes to the end of the line, and the next takes its place: after a whole turn all is as before.
+            let next = self.others.remove(0);
+            self.others.extend(self.driver.replace(next));
+        }
+        Ok(())
     }
 
     /// The id of the part's last entry; `None` when fewer are left.
@@ -120,4 +138,11 @@ impl Walk<'_> {
             _ => " ORDER BY id DESC".to_owned(),
         }
     }
+}
+
+/// The size of the part after one of `size` that took `took`: larger, but no more than `left` allows; 0 for none.
+fn next_part(size: i64, took: Duration, left: Duration) -> i64 {
+    let fits = size as f64 * left.as_secs_f64() / took.as_secs_f64().max(1e-6);
+    let next = (fits as i64).min(size * 2).min(LARGEST_PART);
+    if next < SMALLEST_PART { 0 } else { next }
 }

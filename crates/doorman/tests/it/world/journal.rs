@@ -23,7 +23,7 @@ impl Entry {
         self.record[field].as_str().unwrap_or_default()
     }
 
-    fn is_attempt(&self) -> bool {
+    pub(super) fn is_attempt(&self) -> bool {
         self.text("kind") == "request" && self.text("decision") == "permit"
     }
 }
@@ -114,6 +114,11 @@ impl World {
             .filter(|entry| entry.is_attempt())
             .map(|entry| (entry.text("id"), entry))
             .collect();
+        let outcomes: BTreeMap<&str, &Entry> = journal
+            .iter()
+            .filter(|entry| entry.text("kind") == "outcome")
+            .map(|entry| (entry.text("attempt"), entry))
+            .collect();
         let mut seen = BTreeMap::new();
         for ((region, instance), recorder) in &self.recorders {
             for hit in recorder.requests() {
@@ -136,7 +141,7 @@ impl World {
                 assert_eq!(sent_target(attempt), hit.target(), "{attempt:?}");
                 assert!(!attempt.claims.is_empty(), "{attempt:?}");
                 if hit.complete {
-                    assert_body_is_the_one(&journal, attempt, &hit);
+                    assert_body_is_the_one(attempt, outcomes.get(id.as_str()).copied(), &hit);
                 }
             }
         }
@@ -152,15 +157,12 @@ fn sent_target(attempt: &Entry) -> String {
 
 /// The claims end with what binds the body: whole or prefix, its length, its SHA-256. A whole streamed body's digest is
 /// in the outcome.
-fn assert_body_is_the_one(journal: &[Entry], attempt: &Entry, hit: &Recorded) {
+fn assert_body_is_the_one(attempt: &Entry, outcome: Option<&Entry>, hit: &Recorded) {
     let (_, bound) = attempt.claims.split_at(attempt.claims.len() - 41);
     let length = u64::from_be_bytes(bound[1..9].try_into().unwrap()) as usize;
     let is_prefix = bound[0] == 1;
     assert!(hit.body.len() == length || is_prefix && hit.body.len() > length, "{attempt:?}");
     assert_eq!(bound[9..], sha256(&hit.body[..length]), "{attempt:?}");
-    let outcome = journal
-        .iter()
-        .find(|entry| entry.text("kind") == "outcome" && entry.text("attempt") == attempt.text("id"));
     for entry in [Some(attempt), outcome].into_iter().flatten() {
         let field = if entry.is_attempt() { "body_sha256" } else { "request_sha256" };
         if let Some(written) = entry.record[field].as_str() {
