@@ -1,0 +1,143 @@
+//! The link between `api` and its proxies: encrypted and known on both sides, or on loopback.
+
+use crate::shell::Shell;
+use crate::world::{DEADLINE, World, code_of, get, post};
+use doorman_testkit::raw::RawClient;
+use doorman_testkit::recorder::Reply;
+use doorman_testkit::tls::Ca;
+use std::time::Duration;
+
+#[tokio::test(flavor = "multi_thread")]
+async fn over_mutual_tls_everything_works_as_usual() {
+    let world = World::plan().tls().proxies(2).start().await;
+    for _ in 0..4 {
+        let answer = world.send(post("/r/eu/target/a", "over TLS").as_user("dave")).await;
+        assert_eq!(answer.status(), 200, "{answer:?}");
+    }
+    for hit in world.recorder().requests() {
+        assert_eq!(hit.head.field("x-forwarded-proto"), Some("https"));
+    }
+    let answer = world.send(get("/r/eu/echo@echo-2/bytes/2000000").as_user("alice")).await;
+    assert_eq!((answer.status(), answer.body.len()), (200, 2_000_000));
+    world.assert_every_hit_was_written_down().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_proxy_talks_to_nobody_without_its_authoritys_certificate() {
+    let world = World::plan().tls().start().await;
+    let proxy = world.proxy("eu", 0).address();
+    let (stranger, ours) = (Ca::new().unwrap(), world.ca());
+    let foreign = stranger.client("api").unwrap();
+    let server = ours.server(&["localhost"]).unwrap();
+    for (what, identity) in [("none", None), ("another authority's", Some(&foreign)), ("a server's", Some(&server))]
+    {
+        // With TLS 1.3 a client learns only by reading that it was refused.
+        let client = RawClient::connect_tls(proxy, "localhost", ours.client_config(identity).unwrap()).await;
+        if let Ok(mut client) = client {
+            let _ = client.send(&get("/healthz").to_bytes()).await;
+            let answer = client.read_answer(DEADLINE).await;
+            assert!(answer.closed && answer.bytes.is_empty(), "{what}: {answer:?}");
+        }
+    }
+    let good = ours.client_config(Some(&ours.client("api").unwrap())).unwrap();
+    let mut client = RawClient::connect_tls(proxy, "localhost", good).await.unwrap();
+    client.send(&get("/healthz").to_bytes()).await.unwrap();
+    assert_eq!(client.read_answer(DEADLINE).await.status(), 200);
+    // Plain HTTP is not understood.
+    let mut plain = RawClient::connect(proxy).await.unwrap();
+    plain.send(&get("/healthz").to_bytes()).await.unwrap();
+    let answer = plain.read_answer(DEADLINE).await;
+    assert!(answer.closed && answer.status() == 0, "{answer:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn api_sends_nothing_to_a_proxy_that_cannot_prove_itself() {
+    let world = World::plan().tls().start().await;
+    let path = world.path().join("config/proxy-eu-0.toml");
+    let text = std::fs::read_to_string(&path).unwrap();
+    let named = |key: &str| {
+        let (_, rest) = text.split_once(&format!("{key} = \"")).unwrap();
+        rest.split_once('"').unwrap().0.to_owned()
+    };
+    let stranger = Ca::new().unwrap();
+    let ours = world.ca();
+    let pairs = [
+        ("another authority's", stranger.server(&["localhost", "127.0.0.1"]).unwrap()),
+        ("for another name", ours.server(&["elsewhere.example"]).unwrap()),
+        ("expired", ours.expired_server(&["localhost", "127.0.0.1"]).unwrap()),
+        ("a client's", ours.client("127.0.0.1").unwrap()),
+    ];
+    for (what, pair) in pairs {
+        world.proxy("eu", 0).kill();
+        let changed = text
+            .replace(&named("cert_file"), &pair.cert.display().to_string())
+            .replace(&named("key_file"), &pair.key.display().to_string());
+        std::fs::write(&path, changed).unwrap();
+        world.proxy("eu", 0).start();
+        let answer = world.send(post("/r/eu/target/a", "secret").as_user("dave")).await;
+        let told = (answer.status(), code_of(&answer));
+        assert_eq!(told, (502, "region_unavailable".to_owned()), "{what}: {answer:?}");
+        assert!(world.recorder().is_untouched(), "{what}");
+    }
+    world.proxy("eu", 0).kill();
+    std::fs::write(&path, &text).unwrap();
+    world.proxy("eu", 0).start();
+    world.settle(0).await;
+    assert_eq!(world.send(post("/r/eu/target/a", "x").as_user("dave")).await.status(), 200);
+    world.assert_every_hit_was_written_down().await;
+}
+
+#[test]
+fn plain_links_and_listeners_off_loopback_are_refused_at_the_start() {
+    let shell = Shell::new();
+    let api = |url: &str| {
+        format!(
+            "[directory]\nurls = [\"ldap://127.0.0.1:1\"]\nkind = \"openldap\"\nbase_dns = [\"dc=demo\"]\n\
+             [[regions]]\nname = \"eu\"\n[[regions.proxies]]\nurl = \"{url}\"\n"
+        )
+    };
+    for url in ["http://10.1.2.3:8441", "http://proxy.example:8441", "http://0.0.0.0:8441", "http://[2001:db8::1]:8441"]
+    {
+        shell.write("api.toml", &api(url));
+        let told = shell.run(&["api", "--config", "api.toml"]).failed(64);
+        assert!(told.contains("loopback"), "{url}: {told}");
+    }
+    let proxy = |listen: &str| {
+        format!(
+            "[server]\nlisten = \"{listen}\"\n[region]\nname = \"eu\"\n[keys]\npublic_file = \"public.json\"\n\
+             [[services]]\nname = \"a\"\n[[services.instances]]\nid = \"a-1\"\naddress = \"http://127.0.0.1:1\"\n"
+        )
+    };
+    shell.write("public.json", "{\"keys\":[]}");
+    for listen in ["0.0.0.0:0", "[::]:0", "10.1.2.3:0"] {
+        shell.write("proxy.toml", &proxy(listen));
+        let told = shell.run(&["proxy", "--config", "proxy.toml"]).failed(64);
+        assert!(told.contains("loopback"), "{listen}: {told}");
+    }
+}
+
+/// What the link loses is never taken for what the service said.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_cut_link_is_unsent_or_unknown_and_nothing_goes_twice() {
+    let world = World::plan().relayed().start().await;
+    world.recorder().next(Reply::default().pause(Duration::from_secs(60)));
+    let mut client = world.connect_to(0).await.unwrap();
+    client.send(&post("/r/eu/target/a", "x").as_user("dave").to_bytes()).await.unwrap();
+    world.recorder().wait_for(1, DEADLINE).await.unwrap();
+    world.relay("eu", 0).cut();
+    let answer = client.read_answer(DEADLINE).await;
+    assert_eq!((answer.status(), code_of(&answer).as_str()), (502, "region_unavailable"), "{answer:?}");
+    let outcome = world.outcome(answer.head.field("doorman-audit-id").unwrap()).await;
+    assert_eq!(outcome.text("state"), "unknown");
+    let answer = world.send(post("/r/eu/target/b", "x").as_user("dave")).await;
+    assert_eq!(answer.status(), 502, "{answer:?}");
+    if let Some(id) = answer.head.field("doorman-audit-id") {
+        assert_ne!(world.outcome(id).await.text("state"), "done");
+    }
+    assert_eq!(world.recorder().requests().len(), 1);
+    world.relay("eu", 0).heal();
+    world.settle(0).await;
+    assert_eq!(world.send(post("/r/eu/target/c", "x").as_user("dave")).await.status(), 200);
+    assert_eq!(world.recorder().requests().len(), 2);
+    world.assert_every_hit_was_written_down().await;
+}
