@@ -73,6 +73,12 @@ pub fn is_own(name: &str) -> bool {
     }
 }
 
+/// Whether a trailer goes on. Besides what no header may say, a trailer carries no credentials: whoever merges trailers into
+/// headers (RFC 9110 §6.5.1) would take them for the caller's.
+pub fn is_trailer(name: &str) -> bool {
+    classify(name) == Class::EndToEnd && !matches!(name, "authorization" | "cookie" | "set-cookie")
+}
+
 /// Whether a service's response header is handed to the client as `Doorman-Service-<name>`, because on Doorman's
 /// origin it would change what the browser does with Doorman itself.
 pub fn is_masked_in_response(name: &str) -> bool {

@@ -2,7 +2,7 @@
 
 use crate::outcome::OutcomeTap;
 use bytes::{Bytes, BytesMut};
-use doorman_core::header::{Class, classify};
+use doorman_core::header::is_trailer;
 use doorman_core::pass::BodyClaim;
 use doorman_core::{Digest, sha256};
 use http_body::{Body, Frame, SizeHint};
@@ -180,8 +180,7 @@ fn joined(frames: &VecDeque<Bytes>, size: usize) -> Bytes {
 
 /// Trailers without what no peer may set.
 pub(crate) fn end_to_end_trailers(mut trailers: http::HeaderMap) -> http::HeaderMap {
-    let dropped: Vec<_> =
-        trailers.keys().filter(|name| classify(name.as_str()) != Class::EndToEnd).cloned().collect();
+    let dropped: Vec<_> = trailers.keys().filter(|name| !is_trailer(name.as_str())).cloned().collect();
     for name in dropped {
         trailers.remove(name);
     }

@@ -287,7 +287,12 @@ impl Door {
     /// Answers one request under `/r/`.
     pub async fn handle(&self, mut request: Request<Incoming>, conn: &Conn) -> Response<AnswerBody> {
         let upgrade = upgrade_of(&mut request);
-        let (parts, body) = request.into_parts();
+        let (mut parts, body) = request.into_parts();
+        if let Some(authority) = parts.uri.authority().filter(|_| parts.version == Version::HTTP_2)
+            && let Ok(host) = HeaderValue::try_from(authority.as_str())
+        {
+            parts.headers.insert(header::HOST, host);
+        }
         let arrival = Arrival {
             method: parts.method,
             reason: None,

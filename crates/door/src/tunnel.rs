@@ -23,9 +23,8 @@ pub(crate) async fn run(client: OnUpgrade, service: OnUpgrade, mut tap: OutcomeT
             return tap.broken();
         }
     };
-    let (mut client, mut service) = (TokioIo::new(client), TokioIo::new(service));
     tokio::select! {
-        ended = tokio::io::copy_bidirectional(&mut client, &mut service) => {
+        ended = doorman_egress::carry(TokioIo::new(client), TokioIo::new(service)) => {
             if let Err(error) = ended {
                 tracing::debug!(%error, "a switched connection broke");
             }

@@ -6,6 +6,8 @@
 
 mod dial;
 mod pool;
+mod tunnel;
 
 pub use dial::{Peer, PeerError, Protocol};
 pub use pool::{Pool, SendError};
+pub use tunnel::carry;

@@ -1,7 +1,7 @@
 //! Request bodies: bound to the pass before a byte of them goes on.
 
 use bytes::{Bytes, BytesMut};
-use doorman_core::header::{Class, classify};
+use doorman_core::header::is_trailer;
 use doorman_core::pass::BodyClaim;
 use doorman_core::sha256;
 use http_body::{Body, Frame, SizeHint};
@@ -119,8 +119,7 @@ fn digest_of(frames: &VecDeque<Bytes>, length: usize) -> doorman_core::Digest {
 
 /// Trailers without what no peer may set.
 pub(crate) fn end_to_end_trailers(mut trailers: http::HeaderMap) -> http::HeaderMap {
-    let dropped: Vec<_> =
-        trailers.keys().filter(|name| classify(name.as_str()) != Class::EndToEnd).cloned().collect();
+    let dropped: Vec<_> = trailers.keys().filter(|name| !is_trailer(name.as_str())).cloned().collect();
     for name in dropped {
         trailers.remove(name);
     }

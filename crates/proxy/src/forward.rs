@@ -161,7 +161,7 @@ fn answered(
 async fn tunnel(client: hyper::upgrade::OnUpgrade, service: hyper::upgrade::OnUpgrade) {
     let copied = async {
         let (client, service) = tokio::try_join!(client, service).map_err(std::io::Error::other)?;
-        tokio::io::copy_bidirectional(&mut TokioIo::new(client), &mut TokioIo::new(service)).await
+        doorman_egress::carry(TokioIo::new(client), TokioIo::new(service)).await
     };
     if let Err(error) = copied.await {
         tracing::debug!(%error, "a switched connection broke");

