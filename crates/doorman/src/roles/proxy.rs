@@ -49,6 +49,10 @@ fn service(config: ServiceConfig) -> anyhow::Result<ServiceSettings> {
     if config.discovery != Discovery::Static {
         bail!("service {}: only `discovery = \"static\"` is built", config.name);
     }
+    if config.impersonate.is_some() {
+        // Silently left out, a client could name anybody in the system's own way.
+        bail!("service {}: `impersonate` is not built yet; remove it", config.name);
+    }
     let tls = match &config.tls {
         None => None,
         Some(tls) => process::link_tls(
