@@ -410,18 +410,17 @@ impl Door {
                 ..refused
             });
         }
-        if version < Version::HTTP_2 {
-            if uri.authority().is_some() {
-                return Err(invalid("The request target is in absolute form."));
-            }
-            let mut hosts = arrival.headers.get_all(header::HOST).iter();
-            let host = hosts.next().and_then(|host| host.to_str().ok());
-            if hosts.next().is_some() || !host.is_some_and(is_host) {
-                return Err(invalid("The request has no Host, more than one, or one that is no host."));
-            }
-            if version == Version::HTTP_10 && arrival.headers.contains_key(header::TRANSFER_ENCODING) {
-                return Err(invalid("HTTP/1.0 has no Transfer-Encoding."));
-            }
+        if version < Version::HTTP_2 && uri.authority().is_some() {
+            return Err(invalid("The request target is in absolute form."));
+        }
+        // In HTTP/2 this is `:authority`.
+        let mut hosts = arrival.headers.get_all(header::HOST).iter();
+        let host = hosts.next().and_then(|host| host.to_str().ok());
+        if hosts.next().is_some() || !host.is_some_and(is_host) {
+            return Err(invalid("The request has no Host, more than one, or one that is no host."));
+        }
+        if version == Version::HTTP_10 && arrival.headers.contains_key(header::TRANSFER_ENCODING) {
+            return Err(invalid("HTTP/1.0 has no Transfer-Encoding."));
         }
         let line = uri.path_and_query().map_or("/", |line| line.as_str());
         if conn.sent_fragment(&format!("{} {line}", arrival.method)) {
