@@ -182,7 +182,9 @@ impl Body for OutBody {
     }
 
     fn is_end_stream(&self) -> bool {
-        self.front.is_empty() && self.trailers.is_none() && self.rest.as_ref().is_none_or(|rest| rest.body.is_end_stream())
+        self.front.is_empty()
+            && self.trailers.is_none()
+            && self.rest.as_ref().is_none_or(|rest| rest.body.is_end_stream())
     }
 
     fn size_hint(&self) -> SizeHint {

@@ -131,6 +131,7 @@ async fn sockets_talk_through_both_hops_and_a_browsers_token_is_consumed() {
         assert_eq!(socket.next().await.unwrap().unwrap().into_data(), vec![0, 255]);
         socket.close(None).await.unwrap();
         while socket.next().await.is_some() {}
+        drop(socket);
         let id = response.headers()["doorman-audit-id"].to_str().unwrap();
         let outcome = world.outcome(id).await;
         assert_eq!((outcome.text("state"), outcome.record["status"].as_u64()), ("done", Some(101)));
@@ -508,6 +509,13 @@ async fn http2_requests_are_judged_as_others_are() {
     ] {
         let response = sender.send_request(h2("GET", target).body(frames(vec![])).unwrap()).await.unwrap();
         assert_eq!(response.status().as_u16(), status, "{target}");
+    }
+    for host in ["a@b", "u:p@b"] {
+        let uri = format!("http://{host}/r/eu/target/public/a");
+        let request =
+            Request::builder().uri(uri).version(Version::HTTP_2).header(header::AUTHORIZATION, ALICE);
+        let response = sender.send_request(request.body(frames(vec![])).unwrap()).await;
+        assert!(response.map_or(true, |response| response.status().is_client_error()), "{host}");
     }
     let many = (0..200).fold(h2("GET", "/r/eu/target/public/a"), |r, n| r.header(format!("x-{n}"), "y"));
     assert_eq!(sender.send_request(many.body(frames(vec![])).unwrap()).await.unwrap().status().as_u16(), 431);
