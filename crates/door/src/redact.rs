@@ -128,7 +128,9 @@ impl Redaction {
             let lower = text.to_ascii_lowercase();
             self.fields.iter().any(|field| memchr::memmem::find(lower.as_bytes(), field.as_bytes()).is_some())
         };
-        is_in(body) || body.contains("\\u") || (body.contains('%') && is_in(&decoded(body)))
+        is_in(body)
+            || (body.contains("\\u") && body.contains('"'))
+            || (body.contains('%') && is_in(&decoded(body)))
     }
 
     fn mask_value(&self, value: &mut Value) -> bool {

@@ -100,6 +100,9 @@ impl Authenticate for Embedded {
 /// # Errors
 /// When any of its parts cannot be had.
 pub async fn start(config: ApiConfig) -> anyhow::Result<Api> {
+    if cfg!(bench_unaudited) && std::env::var_os("DOORMAN_BENCH_UNAUDITED").is_none() {
+        bail!("this binary writes nothing down; it is for one measurement of the bench and serves nobody");
+    }
     let AuthSource::Embedded(auth) = config.auth else {
         bail!("[auth] url: a separate auth process is not built yet; remove it and add [directory]");
     };
