@@ -5,11 +5,12 @@ use bytes::{Bytes, BytesMut};
 use doorman_core::header::is_trailer;
 use doorman_core::pass::BodyClaim;
 use doorman_core::{Digest, sha256};
+use doorman_egress::Upload;
 use http_body::{Body, Frame, SizeHint};
 use http_body_util::BodyExt as _;
 use hyper::body::Incoming;
 use sha2::Digest as _;
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::collections::VecDeque;
 use std::future::Future as _;
 use std::pin::Pin;
@@ -144,16 +145,19 @@ pub(crate) struct Rest {
     body: Incoming,
     /// Runs while the client is waited for.
     stalled: Option<Pin<Box<tokio::time::Sleep>>>,
+    /// Frames that came.
+    progress: Rc<Cell<u64>>,
 }
 
 impl Rest {
     fn of(body: Incoming) -> Self {
-        Self { body, stalled: None }
+        Self { body, stalled: None, progress: Rc::default() }
     }
 
     fn poll_frame(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BoxError>>> {
         if let Poll::Ready(frame) = Pin::new(&mut self.body).poll_frame(cx) {
             self.stalled = None;
+            self.progress.set(self.progress.get() + 1);
             return Poll::Ready(frame.map(|frame| frame.map_err(Into::into)));
         }
         if self.body.size_hint().exact().is_some() {
@@ -196,6 +200,15 @@ pub(crate) enum OutBody {
 impl OutBody {
     pub(crate) fn empty() -> Self {
         Self::Whole { data: None, trailers: None }
+    }
+}
+
+impl Upload for OutBody {
+    fn progress(&self) -> Option<Rc<Cell<u64>>> {
+        match self {
+            Self::Whole { .. } => None,
+            Self::Stream { rest, .. } => Some(rest.progress.clone()),
+        }
     }
 }
 

@@ -9,5 +9,5 @@ mod pool;
 mod tunnel;
 
 pub use dial::{Peer, PeerError, Protocol};
-pub use pool::{Pool, SendError};
+pub use pool::{Pool, SendError, Upload};
 pub use tunnel::carry;

@@ -6,7 +6,7 @@ use http::{Request, Response};
 use hyper::body::{Body, Incoming};
 use hyper::client::conn::{http1, http2};
 use hyper_util::rt::TokioIo;
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::collections::{HashMap, VecDeque};
 use std::rc::Rc;
 use std::time::{Duration, Instant};
@@ -15,6 +15,12 @@ use std::time::{Duration, Instant};
 const MAX_KNOWN: usize = 1_024;
 /// An idle connection is not used again after this long.
 const MAX_IDLE_AGE: Duration = Duration::from_secs(55);
+
+/// A request body, as far as the wait for an answer must know of it.
+pub trait Upload {
+    /// A count that moves with each piece of a body that takes its time; none for one that is all there.
+    fn progress(&self) -> Option<Rc<Cell<u64>>>;
+}
 
 /// A request that got no response head.
 #[derive(Debug, thiserror::Error)]
@@ -65,7 +71,7 @@ impl<B> Clone for Pool<B> {
 
 impl<B> Pool<B>
 where
-    B: Body<Data = Bytes, Error: Into<Box<dyn std::error::Error + Send + Sync>>> + Unpin + 'static,
+    B: Body<Data = Bytes, Error: Into<Box<dyn std::error::Error + Send + Sync>>> + Upload + Unpin + 'static,
 {
     /// An empty pool.
     pub fn new(connect_timeout: Duration) -> Self {
@@ -80,7 +86,7 @@ where
         peers.multiplexed.remove(&key);
     }
 
-    /// Sends one request and waits for the head of its response, at most `timeout`.
+    /// Sends one request and waits for the head of its response, at most `timeout` since the body last moved.
     ///
     /// A pooled connection that closed before a byte was written is replaced; a request that may have been written
     /// is never written again.
@@ -115,7 +121,8 @@ where
                 Some(sender) => sender,
                 None => self.connect_http1(peer).await?,
             };
-            match within(timeout, sender.try_send_request(request)).await? {
+            let upload = request.body().progress();
+            match within(timeout, upload, sender.try_send_request(request)).await? {
                 Ok(response) => {
                     self.put_back(key, sender);
                     return Ok(response);
@@ -146,7 +153,8 @@ where
                 Some(sender) if !fresh => sender,
                 _ => self.connect_http2(key, peer).await?,
             };
-            match within(timeout, sender.try_send_request(request)).await? {
+            let upload = request.body().progress();
+            match within(timeout, upload, sender.try_send_request(request)).await? {
                 Ok(response) => return Ok(response),
                 Err(mut error) => match error.take_message() {
                     Some(unsent) if !fresh => request = unsent,
@@ -228,10 +236,21 @@ where
     }
 }
 
-async fn within<T>(timeout: Option<Duration>, work: impl Future<Output = T>) -> Result<T, SendError> {
-    match timeout {
-        None => Ok(work.await),
-        Some(timeout) => tokio::time::timeout(timeout, work).await.map_err(|_| SendError::Timeout),
+async fn within<T>(
+    timeout: Option<Duration>,
+    upload: Option<Rc<Cell<u64>>>,
+    work: impl Future<Output = T>,
+) -> Result<T, SendError> {
+    let Some(timeout) = timeout else { return Ok(work.await) };
+    let mut work = std::pin::pin!(work);
+    loop {
+        let before = upload.as_ref().map(|upload| upload.get());
+        if let Ok(done) = tokio::time::timeout(timeout, work.as_mut()).await {
+            return Ok(done);
+        }
+        if upload.as_ref().map(|upload| upload.get()) == before {
+            return Err(SendError::Timeout);
+        }
     }
 }
 

@@ -4,11 +4,14 @@ use bytes::{Bytes, BytesMut};
 use doorman_core::header::is_trailer;
 use doorman_core::pass::BodyClaim;
 use doorman_core::sha256;
+use doorman_egress::Upload;
 use http_body::{Body, Frame, SizeHint};
 use http_body_util::BodyExt as _;
 use hyper::body::Incoming;
+use std::cell::Cell;
 use std::collections::VecDeque;
 use std::pin::Pin;
+use std::rc::Rc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
@@ -98,7 +101,7 @@ impl BoundBody {
         OutBody {
             front: std::mem::take(&mut self.front),
             trailers: self.trailers.take(),
-            rest: self.rest.take(),
+            rest: self.rest.take().map(|body| Rest { body, progress: Rc::default() }),
         }
     }
 }
@@ -130,7 +133,19 @@ pub(crate) fn end_to_end_trailers(mut trailers: http::HeaderMap) -> http::Header
 pub(crate) struct OutBody {
     front: VecDeque<Bytes>,
     trailers: Option<http::HeaderMap>,
-    rest: Option<Incoming>,
+    rest: Option<Rest>,
+}
+
+/// What is still to come, and how many frames of it have.
+struct Rest {
+    body: Incoming,
+    progress: Rc<Cell<u64>>,
+}
+
+impl Upload for OutBody {
+    fn progress(&self) -> Option<Rc<Cell<u64>>> {
+        self.rest.as_ref().map(|rest| rest.progress.clone())
+    }
 }
 
 impl OutBody {
@@ -154,7 +169,8 @@ impl Body for OutBody {
             return Poll::Ready(Some(Ok(Frame::trailers(end_to_end_trailers(trailers)))));
         }
         let Some(rest) = &mut self.rest else { return Poll::Ready(None) };
-        Pin::new(rest).poll_frame(cx).map(|frame| {
+        Pin::new(&mut rest.body).poll_frame(cx).map(|frame| {
+            rest.progress.set(rest.progress.get() + 1);
             frame.map(|frame| match frame {
                 Ok(frame) => Ok(match frame.into_trailers() {
                     Ok(trailers) => Frame::trailers(end_to_end_trailers(trailers)),
@@ -166,14 +182,16 @@ impl Body for OutBody {
     }
 
     fn is_end_stream(&self) -> bool {
-        self.front.is_empty() && self.trailers.is_none() && self.rest.as_ref().is_none_or(Body::is_end_stream)
+        self.front.is_empty()
+            && self.trailers.is_none()
+            && self.rest.as_ref().is_none_or(|rest| rest.body.is_end_stream())
     }
 
     fn size_hint(&self) -> SizeHint {
         let before: u64 = self.front.iter().map(|data| data.len() as u64).sum();
         match &self.rest {
             None => SizeHint::with_exact(before),
-            Some(rest) => match rest.size_hint().exact() {
+            Some(rest) => match rest.body.size_hint().exact() {
                 Some(exact) => SizeHint::with_exact(exact + before),
                 None => SizeHint::default(),
             },

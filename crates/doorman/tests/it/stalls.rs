@@ -193,3 +193,38 @@ async fn compressed_bodies_pass_unopened_both_ways() {
     assert!(hit.body == bomb && hit.head.field("accept-encoding") == Some("br, gzip"));
     world.assert_every_hit_was_written_down().await;
 }
+
+/// Out of file descriptors it takes nobody new, sends nothing unwritten, and recovers by itself.
+#[tokio::test(flavor = "multi_thread")]
+async fn without_file_descriptors_it_sheds_and_then_recovers() {
+    let world = World::start().await;
+    let mut kept = world.connect_to(0).await.unwrap();
+    let request = post("/r/eu/target/a", "x").as_user("dave").to_bytes();
+    kept.send(&request).await.unwrap();
+    assert_eq!(kept.read_answer(DEADLINE).await.status(), 200);
+    for process in [world.api(0), world.proxy("eu", 0)] {
+        let pid = process.pid().unwrap();
+        let used = std::fs::read_dir(format!("/proc/{pid}/fd")).unwrap().count();
+        let limited = std::process::Command::new("prlimit")
+            .args([format!("--pid={pid}"), format!("--nofile={}:4096", used + 4)])
+            .status()
+            .unwrap();
+        assert!(limited.success());
+        let mut crowd = Vec::new();
+        for _ in 0..60 {
+            crowd.extend(RawClient::connect(process.address()).await);
+        }
+        // Whoever was there before is answered, one way or the other.
+        for _ in 0..3 {
+            kept.send(&request).await.unwrap();
+            let answer = kept.read_answer(DEADLINE).await;
+            assert!([200, 502, 503].contains(&answer.status()), "{answer:?}");
+        }
+        assert!(process.is_running());
+        drop(crowd);
+        world.settle(0).await;
+        let answer = world.send(post("/r/eu/target/b", "x").as_user("dave")).await;
+        assert_eq!(answer.status(), 200, "{answer:?}");
+    }
+    world.assert_every_hit_was_written_down().await;
+}

@@ -13,6 +13,7 @@ use hyper_util::rt::{TokioExecutor, TokioIo};
 use serde_json::Value;
 use std::convert::Infallible;
 use std::net::SocketAddr;
+use std::time::Duration;
 use tokio::net::{TcpListener, TcpStream};
 use tokio_tungstenite::tungstenite::Message;
 use tokio_tungstenite::tungstenite::client::IntoClientRequest as _;
@@ -130,6 +131,7 @@ async fn sockets_talk_through_both_hops_and_a_browsers_token_is_consumed() {
         assert_eq!(socket.next().await.unwrap().unwrap().into_data(), vec![0, 255]);
         socket.close(None).await.unwrap();
         while socket.next().await.is_some() {}
+        drop(socket);
         let id = response.headers()["doorman-audit-id"].to_str().unwrap();
         let outcome = world.outcome(id).await;
         assert_eq!((outcome.text("state"), outcome.record["status"].as_u64()), ("done", Some(101)));
@@ -508,6 +510,13 @@ async fn http2_requests_are_judged_as_others_are() {
         let response = sender.send_request(h2("GET", target).body(frames(vec![])).unwrap()).await.unwrap();
         assert_eq!(response.status().as_u16(), status, "{target}");
     }
+    for host in ["a@b", "u:p@b"] {
+        let uri = format!("http://{host}/r/eu/target/public/a");
+        let request =
+            Request::builder().uri(uri).version(Version::HTTP_2).header(header::AUTHORIZATION, ALICE);
+        let response = sender.send_request(request.body(frames(vec![])).unwrap()).await;
+        assert!(response.map_or(true, |response| response.status().is_client_error()), "{host}");
+    }
     let many = (0..200).fold(h2("GET", "/r/eu/target/public/a"), |r, n| r.header(format!("x-{n}"), "y"));
     assert_eq!(sender.send_request(many.body(frames(vec![])).unwrap()).await.unwrap().status().as_u16(), 431);
     assert_eq!(world.recorder().requests().len(), 1);
@@ -530,4 +539,33 @@ async fn a_second_echo_service_at_http2_gets_bodies_whole() {
     assert_eq!(told["body_sha256"], hex::encode(sha256(&body)));
     let answer = world.send(get("/r/eu/echo-h2/bytes/3000000").as_user("alice")).await;
     assert_eq!((answer.status(), answer.body.len(), code_of(&answer).as_str()), (200, 3_000_000, ""));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_long_upload_is_not_taken_for_a_slow_answer_and_a_slow_answer_is() {
+    let policy = r#"@id("hasty") permit (principal in Group::"developers", action == Action::"request", resource in ServiceName::"hasty");"#;
+    let echo = Echo::new("hasty-1").start(ANY).await.unwrap();
+    let world = World::plan()
+        .policy("hasty.cedar", policy)
+        .service(
+            "hasty",
+            "[services.timeouts]\nresponse = \"1s\"",
+            &[("hasty-1", format!("http://{}", echo.addr()))],
+        )
+        .start()
+        .await;
+    let mut client = world.connect_to(0).await.unwrap();
+    let head = format!(
+        "POST /r/eu/hasty/up HTTP/1.1\r\nHost: localhost\r\nAuthorization: {ALICE}\r\nContent-Length: 800000\r\n\r\n"
+    );
+    client.send(head.as_bytes()).await.unwrap();
+    for _ in 0..8 {
+        client.send(&[b'x'; 100_000]).await.unwrap();
+        tokio::time::sleep(Duration::from_millis(400)).await;
+    }
+    let answer = client.read_answer(DEADLINE).await;
+    assert_eq!(answer.status(), 200, "{answer:?}");
+    let answer = world.send(get("/r/eu/hasty/sleep/20000").as_user("alice")).await;
+    assert_eq!((answer.status(), code_of(&answer).as_str()), (504, "timeout"), "{answer:?}");
+    assert_eq!(world.outcome(answer.head.field("doorman-audit-id").unwrap()).await.text("state"), "unknown");
 }
