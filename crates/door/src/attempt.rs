@@ -14,6 +14,7 @@ use doorman_core::id::AuditId;
 use doorman_core::pass::{BodyClaim, Claims};
 use doorman_core::record::{HeaderValue, Headers, Kind, Record};
 use doorman_core::target::Target;
+use doorman_store::ItemMark;
 use http::HeaderMap;
 use std::borrow::Cow;
 
@@ -29,6 +30,8 @@ pub struct Origin {
     pub retry_of: Option<AuditId>,
     /// Fencing number of a bulk item; 0 otherwise.
     pub fence: u64,
+    /// The bulk item, which becomes `sending` with the attempt's commit or the attempt is refused.
+    pub item: Option<ItemMark>,
 }
 
 /// Headers for the log: those of the client or the service, secrets masked, names of what was masked.
@@ -217,6 +220,7 @@ pub(crate) fn draft(
         keeps_id: first.is_some(),
         sessions: caller.session_ids(),
         policy_version: permit.policy_version(),
+        item: origin.item.filter(|_| first.is_none()),
     };
     let [a, b, c, d, ..] = route.boot_id.0;
     let parts = PassParts {

@@ -15,6 +15,7 @@ mod driver;
 mod durability;
 mod error;
 mod index;
+mod jobs;
 mod journal;
 mod migration;
 mod revocation;
@@ -29,7 +30,10 @@ pub use database::{Database, DatabaseConfig};
 pub use dialect::Dialect;
 pub use error::{CommitError, StoreError};
 pub use index::OpenAttempt;
-pub use journal::{Batch, Entry, Journal};
+pub use jobs::{
+    Chunk, ChunkItem, Counts, EditRow, HolderShare, InputRow, Item, ItemFilter, JobRow, RunFilter, RunRow, RunStep,
+};
+pub use journal::{Batch, Entry, ItemEnd, ItemMark, ItemState, Journal};
 pub use service_accounts::{SecretRow, ServiceAccountRow};
 pub use sessions::{SessionFilter, SessionKind, SessionRow};
 pub use throttle::{LoginEnd, LoginTry, LoginVerdict, ThrottleRule};
