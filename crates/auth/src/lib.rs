@@ -19,7 +19,7 @@ mod secrets;
 mod session;
 mod settings;
 
-pub use authenticator::{Authenticator, ServiceAccount, ServiceChange, SessionInfo, Verified};
+pub use authenticator::{Authenticator, Granted, ServiceAccount, ServiceChange, SessionInfo, Verified};
 pub use clock::{Clock, ClockError};
 pub use doorman_store::SessionKind;
 pub use error::AuthError;

@@ -108,6 +108,14 @@ pub(crate) fn put_target<'a>(record: &mut Record<'a>, target: &'a Target, redact
     }
 }
 
+/// Puts the item of a run into a record.
+pub(crate) fn put_item(record: &mut Record<'_>, item: Option<ItemRef>) {
+    let Some(item) = item else { return };
+    record.job = Some(AuditId(item.job).to_string().into());
+    record.run = Some(AuditId(item.run).to_string().into());
+    record.item = Some(item.index);
+}
+
 pub(crate) fn clipped(text: &str) -> &str {
     if text.len() <= MAX_TEXT {
         return text;
@@ -185,11 +193,7 @@ pub(crate) fn record(
     record.decision = Some("permit".into());
     record.policies = permit.policies().iter().map(|name| Cow::Borrowed(&**name)).collect();
     record.retry_of = origin.retry_of;
-    if let Some(item) = origin.item {
-        record.job = Some(AuditId(item.job).to_string().into());
-        record.run = Some(AuditId(item.run).to_string().into());
-        record.item = Some(item.index);
-    }
+    put_item(&mut record, origin.item);
     Draft::new(record)
 }
 

@@ -10,5 +10,5 @@ mod run;
 pub use chunk::{Chunk, ChunkItem, HolderShare};
 pub use definition::{EditRow, JobRow};
 pub use input::InputRow;
-pub use item::{Counts, Item, ItemFilter};
+pub use item::{Item, ItemFilter};
 pub use run::{RunFilter, RunRow, RunStep};

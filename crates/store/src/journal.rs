@@ -8,7 +8,8 @@ mod mysql;
 mod postgres;
 mod sqlite;
 
-pub use marks::{ItemEnd, ItemMark, ItemState};
+pub use marks::{ItemEnd, ItemMark};
+pub(crate) use marks::{from_stored, stored};
 
 use crate::database::Options;
 use crate::driver::{Pool, args};

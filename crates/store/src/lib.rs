@@ -31,9 +31,9 @@ pub use dialect::Dialect;
 pub use error::{CommitError, StoreError};
 pub use index::OpenAttempt;
 pub use jobs::{
-    Chunk, ChunkItem, Counts, EditRow, HolderShare, InputRow, Item, ItemFilter, JobRow, RunFilter, RunRow, RunStep,
+    Chunk, ChunkItem, EditRow, HolderShare, InputRow, Item, ItemFilter, JobRow, RunFilter, RunRow, RunStep,
 };
-pub use journal::{Batch, Entry, ItemEnd, ItemMark, ItemState, Journal};
+pub use journal::{Batch, Entry, ItemEnd, ItemMark, Journal};
 pub use service_accounts::{SecretRow, ServiceAccountRow};
 pub use sessions::{SessionFilter, SessionKind, SessionRow};
 pub use throttle::{LoginEnd, LoginTry, LoginVerdict, ThrottleRule};

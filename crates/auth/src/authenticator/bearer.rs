@@ -149,7 +149,7 @@ impl Inner {
                 Session::new(stored, recheck_ms)
             }
         };
-        if let (SessionKind::Exchanged, Some(actor)) = (session.kind, &session.actor) {
+        if let Some(actor) = &session.actor {
             let recheck_ms = self.check_service_enabled(actor.name()).await?;
             session.limit_to(recheck_ms);
         }

@@ -2,12 +2,14 @@
 
 mod basic;
 mod bearer;
+mod grant;
 mod issue;
 mod listing;
 mod service;
 mod upkeep;
 
 pub use bearer::Verified;
+pub use grant::Granted;
 pub use listing::SessionInfo;
 pub use service::{ServiceAccount, ServiceChange};
 
@@ -133,6 +135,15 @@ impl Authenticator {
         self.revoke(&[session]).await.map(drop)
     }
 
+    /// Ends one's own session for good: with all that hangs on it but the grants of runs, which go on.
+    ///
+    /// # Errors
+    /// As [`Authenticator::logout`].
+    pub async fn log_out_oneself(&self, session: SessionId) -> Result<(), AuthError> {
+        let children = self.0.database.session_children_but_grants(&session).await?;
+        self.revoke_exactly([vec![session], children].concat()).await.map(drop)
+    }
+
     /// Ends sessions and tokens for good, everywhere, with all that hangs on them. Returns the revocation epoch.
     ///
     /// # Errors
@@ -143,6 +154,11 @@ impl Authenticator {
         for session in sessions {
             all.extend(inner.database.session_children(session).await?);
         }
+        self.revoke_exactly(all).await
+    }
+
+    async fn revoke_exactly(&self, mut all: Vec<SessionId>) -> Result<u64, AuthError> {
+        let inner = &*self.0;
         all.sort_unstable();
         all.dedup();
         let epoch = inner.database.revoke_sessions(&all, inner.clock.now_ms()).await?;

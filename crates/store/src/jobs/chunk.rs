@@ -5,8 +5,9 @@
 //! sees its items as `sending`, or is refused.
 
 use crate::driver::{Row, Value, args, retrying};
-use crate::journal::ItemState;
+use crate::journal::from_stored;
 use crate::{Database, StoreError};
+use doorman_core::rollout::ItemState;
 
 /// The low bits of a fencing number count the claims of one chunk; the rest names the chunk.
 const CLAIM_BITS: u32 = 20;
@@ -148,7 +149,7 @@ impl Database {
         let sql = "SELECT state, COUNT(*) FROM run_item WHERE run = ? AND item >= ? AND item < ? GROUP BY state";
         let mut counts = [0u64; 6];
         for row in tx.rows(sql, args![run, first_item, first_item + size]).await? {
-            let state = ItemState::from_stored(row.int(0)?)?;
+            let state = from_stored(row.int(0)?)?;
             if let Some(count) = counts.get_mut(state as usize) {
                 *count = row.uint(1)?;
             }
@@ -208,7 +209,7 @@ impl Database {
 fn read_item(row: &Row) -> Result<ChunkItem, StoreError> {
     Ok(ChunkItem {
         item: row.uint(0)?,
-        state: ItemState::from_stored(row.int(1)?)?,
+        state: from_stored(row.int(1)?)?,
         attempts: u32::try_from(row.uint(2)?).unwrap_or(u32::MAX),
         audit: row.opt_array(3)?,
         due_ms: row.opt_uint(4)?,

@@ -1,26 +1,10 @@
 //! Items of runs: counted, listed, and settled where nothing was sent.
 
 use crate::driver::{Row, Value, args};
-use crate::journal::{ItemEnd, ItemState};
+use crate::journal::{ItemEnd, from_stored, stored};
 use crate::{Database, StoreError};
 use doorman_core::id::AuditId;
-
-/// Items of a run by state, as of the last count of each chunk.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
-pub struct Counts {
-    /// Claimed and not yet sent.
-    pub pending: u64,
-    /// Sent, not yet answered.
-    pub sending: u64,
-    /// Succeeded.
-    pub done: u64,
-    /// Did not.
-    pub failed: u64,
-    /// Nobody knows.
-    pub unknown: u64,
-    /// Left out.
-    pub skipped: u64,
-}
+use doorman_core::rollout::{Counts, ItemState};
 
 /// One item that was claimed.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -128,7 +112,7 @@ impl Database {
         let mut args: Vec<Value<'_>> = vec![run.into(), from.into(), until.into()];
         if let Some(state) = state {
             sql.push_str(" AND state = ?");
-            args.push(state.stored().into());
+            args.push(stored(state).into());
         }
         sql.push_str(" ORDER BY item LIMIT ?");
         args.push(limit.into());
@@ -151,7 +135,7 @@ impl Database {
             let audit = (end.audit != AuditId::default()).then_some(end.audit.0);
             let is_attempt = end.state == ItemState::Failed;
             let args = args![
-                end.state.stored(),
+                stored(end.state),
                 end.status,
                 end.error.as_deref(),
                 end.due_ms,
@@ -171,7 +155,7 @@ impl Database {
         let sql = "UPDATE run_item SET state = ?, status = ?, error = ? WHERE run = ? AND item = ? AND audit = ? \
              AND state = 4";
         let args = args![
-            end.state.stored(),
+            stored(end.state),
             end.status,
             end.error.as_deref(),
             end.run,
@@ -185,7 +169,7 @@ impl Database {
 fn read(row: &Row) -> Result<Item, StoreError> {
     Ok(Item {
         item: row.uint(0)?,
-        state: ItemState::from_stored(row.int(1)?)?,
+        state: from_stored(row.int(1)?)?,
         attempts: row.uint(2)?,
         audit: row.opt_array(3)?,
         status: row.opt_int(4)?.and_then(|status| u16::try_from(status).ok()),

@@ -4,49 +4,16 @@
 use crate::driver::args;
 use crate::{Database, StoreError};
 use doorman_core::id::AuditId;
+use doorman_core::rollout::ItemState;
 
-/// Where an item of a run stands.
-#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
-pub enum ItemState {
-    /// To be sent.
-    Pending,
-    /// Its attempt is committed, its outcome not.
-    Sending,
-    /// It succeeded.
-    Done,
-    /// It did not.
-    Failed,
-    /// Its request may have been carried out; nobody knows.
-    Unknown,
-    /// It will not be sent: the run was cancelled.
-    Skipped,
+/// The stored number of a state: its place in [`ItemState::ALL`].
+pub(crate) fn stored(state: ItemState) -> i64 {
+    state as i64
 }
 
-impl ItemState {
-    /// Every state, in the order of the stored numbers.
-    pub const ALL: [Self; 6] =
-        [Self::Pending, Self::Sending, Self::Done, Self::Failed, Self::Unknown, Self::Skipped];
-
-    /// The name in JSON.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Pending => "pending",
-            Self::Sending => "sending",
-            Self::Done => "done",
-            Self::Failed => "failed",
-            Self::Unknown => "unknown",
-            Self::Skipped => "skipped",
-        }
-    }
-
-    pub(crate) fn stored(self) -> i64 {
-        self as i64
-    }
-
-    pub(crate) fn from_stored(number: i64) -> Result<Self, StoreError> {
-        let state = usize::try_from(number).ok().and_then(|number| Self::ALL.get(number));
-        state.copied().ok_or(StoreError::Corrupt("unknown state of an item"))
-    }
+pub(crate) fn from_stored(number: i64) -> Result<ItemState, StoreError> {
+    let state = usize::try_from(number).ok().and_then(|number| ItemState::ALL.get(number));
+    state.copied().ok_or(StoreError::Corrupt("unknown state of an item"))
 }
 
 /// Makes an item `sending` with its attempt, if it is pending under this fence.

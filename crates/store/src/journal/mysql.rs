@@ -3,7 +3,7 @@
 //! Records are quoted, everything else is hex, which costs the server's lexer twice the bytes. What makes quoting safe
 //! is set on the connection: a character set of single bytes, and backslash escapes on.
 
-use super::{Batch, Failure};
+use super::{Batch, Failure, stored};
 use futures_util::StreamExt as _;
 use sqlx::mysql::MySqlConnectOptions;
 use sqlx::{AssertSqlSafe, ConnectOptions as _, Either, Executor as _, MySqlConnection};
@@ -140,7 +140,7 @@ fn put_items(sql: &mut String, batch: &Batch<'_>) {
         let _ = write!(
             sql,
             "UPDATE run_item SET state={},status={status},due_ms={due},error=",
-            end.state.stored()
+            stored(end.state)
         );
         match &end.error {
             Some(error) => put_quoted(sql, error.as_bytes()),

@@ -1,6 +1,6 @@
 //! A commit on Postgres: one call of `doorman_commit` (see `migrations/0001_journal.sql`), which is a transaction.
 
-use super::{Batch, Failure};
+use super::{Batch, Failure, stored};
 use sqlx::PgConnection;
 use sqlx::postgres::PgArguments;
 use sqlx::{Arguments as _, Executor as _};
@@ -56,7 +56,7 @@ fn add_items(
     arguments.add(ended.iter().map(|end| end.run.as_slice()).collect::<Vec<_>>())?;
     arguments.add(ended.iter().map(|end| end.item.cast_signed()).collect::<Vec<_>>())?;
     arguments.add(ended.iter().map(|end| end.audit.0.as_slice()).collect::<Vec<_>>())?;
-    arguments.add(ended.iter().map(|end| end.state.stored()).collect::<Vec<_>>())?;
+    arguments.add(ended.iter().map(|end| stored(end.state)).collect::<Vec<_>>())?;
     arguments.add(ended.iter().map(|end| end.status.map(i64::from)).collect::<Vec<_>>())?;
     arguments.add(ended.iter().map(|end| end.error.as_deref()).collect::<Vec<_>>())?;
     arguments.add(ended.iter().map(|end| end.due_ms.map(u64::cast_signed)).collect::<Vec<_>>())?;

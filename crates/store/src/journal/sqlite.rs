@@ -3,7 +3,7 @@
 //!
 //! Both crates link the same SQLite. Here are only the journal's inserts; every other query goes through sqlx.
 
-use super::{Batch, Failure};
+use super::{Batch, Failure, stored};
 use crate::StoreError;
 use rusqlite::{CachedStatement, Connection, OpenFlags, params};
 use std::path::Path;
@@ -173,7 +173,7 @@ fn move_items<'c>(
     let mut update = cached(ENDED)?;
     for end in batch.ended {
         update.execute(params![
-            end.state.stored(),
+            stored(end.state),
             end.status,
             end.error,
             end.due_ms.map(u64::cast_signed),
