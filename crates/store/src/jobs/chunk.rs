@@ -7,7 +7,7 @@
 use crate::driver::{Row, Value, args, retrying};
 use crate::journal::from_stored;
 use crate::{Database, StoreError};
-use doorman_core::rollout::ItemState;
+use doorman_core::rollout::{Counts, ItemState};
 
 /// The low bits of a fencing number count the claims of one chunk; the rest names the chunk.
 const CLAIM_BITS: u32 = 20;
@@ -51,8 +51,8 @@ pub struct HolderShare {
 }
 
 impl Database {
-    /// Claims a chunk of a run that is `running`: one whose lease has lapsed, or else the next `size` released items.
-    /// `lease` is a random number that no other chunk has.
+    /// Claims a chunk: one whose lease has lapsed, or else, of a run that is `running`, the next `size` released items;
+    /// no new ones when `size` is 0. `lease` is a random number that no other chunk has.
     pub async fn claim_chunk(
         &self,
         run: &[u8; 16],
@@ -74,11 +74,12 @@ impl Database {
     ) -> Result<Option<Chunk>, StoreError> {
         let mut tx = self.pool.begin().await?;
         let sql = format!(
-            "SELECT next_item, until_item FROM run WHERE id = ? AND state = 'running'{}",
+            "SELECT next_item, until_item, state FROM run WHERE id = ? AND is_open = 1{}",
             tx.dialect().for_update()
         );
         let Some(row) = tx.row(sql, args![run]).await? else { return Ok(None) };
         let (next, until) = (row.uint(0)?, row.uint(1)?);
+        let size = if row.text(2)? == "running" { size } else { 0 };
         let sql = "SELECT first_item, size, fence FROM run_chunk WHERE run = ? AND is_open = 1 AND until_ms <= ? \
              ORDER BY first_item LIMIT 1";
         if let Some(row) = tx.row(sql, args![run, now_ms]).await? {
@@ -135,15 +136,15 @@ impl Database {
         self.pool.rows(sql, args![run, holder]).await?.iter().map(|row| row.uint(0)).collect()
     }
 
-    /// Counts a chunk's items anew, and gives it back when `releases`: to be claimed again at once, or never when all its
-    /// items have ended. Nothing happens when another has it.
+    /// Counts a chunk's items anew, closes it when all have ended, and gives it back when `releases`, to be claimed
+    /// again at once. Only counts when another has it.
     pub async fn count_chunk(
         &self,
         run: &[u8; 16],
         chunk: (u64, u64),
         fence: u64,
         releases: bool,
-    ) -> Result<(), StoreError> {
+    ) -> Result<Counts, StoreError> {
         let (first_item, size) = chunk;
         let mut tx = self.pool.begin().await?;
         let sql = "SELECT state, COUNT(*) FROM run_item WHERE run = ? AND item >= ? AND item < ? GROUP BY state";
@@ -165,28 +166,54 @@ impl Database {
             let sql = "UPDATE run_chunk SET until_ms = 0 WHERE run = ? AND first_item = ? AND fence = ?";
             tx.execute(sql, args![run, first_item, fence]).await?;
         }
-        tx.commit().await
+        tx.commit().await?;
+        Ok(Counts { pending, sending, done, failed, unknown, skipped })
     }
 
-    /// Opens a chunk's failed items again, to be sent once more; how many they were.
-    pub async fn reopen_failed(&self, run: &[u8; 16], first_item: u64) -> Result<u64, StoreError> {
+    /// Leaves out what is still pending of a run that was cancelled.
+    pub async fn skip_pending(&self, run: &[u8; 16]) -> Result<(), StoreError> {
+        let sql = "SELECT first_item, size, fence FROM run_chunk WHERE run = ? AND is_open = 1";
+        for row in self.pool.rows(sql, args![run]).await? {
+            let (first_item, size, fence) = (row.uint(0)?, row.uint(1)?, row.uint(2)?);
+            let sql = "UPDATE run_item SET state = 5 WHERE run = ? AND item >= ? AND item < ? AND state = 0";
+            self.pool.execute(sql, args![run, first_item, first_item + size]).await?;
+            self.count_chunk(run, (first_item, size), fence, false).await?;
+        }
+        Ok(())
+    }
+
+    /// Opens the failed items of a run again, and the unknown ones too if so wished; how many they were.
+    pub async fn reopen_failed(&self, run: &[u8; 16], with_unknown: bool) -> Result<u64, StoreError> {
+        let sql = "SELECT first_item FROM run_chunk WHERE run = ? AND (failed > 0 OR unknown > 0) ORDER BY first_item";
+        let mut opened = 0;
+        for row in self.pool.rows(sql, args![run]).await? {
+            opened += self.reopen_chunk(run, row.uint(0)?, with_unknown).await?;
+        }
+        Ok(opened)
+    }
+
+    async fn reopen_chunk(
+        &self,
+        run: &[u8; 16],
+        first_item: u64,
+        with_unknown: bool,
+    ) -> Result<u64, StoreError> {
         let mut tx = self.pool.begin().await?;
         let sql = "SELECT size FROM run_chunk WHERE run = ? AND first_item = ?";
         let Some(row) = tx.row(sql, args![run, first_item]).await? else { return Ok(0) };
         let end = first_item + row.uint(0)?;
-        let sql = "UPDATE run_item SET state = 0, due_ms = NULL WHERE run = ? AND item >= ? AND item < ? AND state = 3";
-        let opened = tx.execute(sql, args![run, first_item, end]).await?;
-        let sql = "UPDATE run_chunk SET failed = failed - ?, pending = pending + ?, is_open = 1 \
-             WHERE run = ? AND first_item = ?";
-        tx.execute(sql, args![opened, opened, run, first_item]).await?;
+        let sql = "UPDATE run_item SET state = 0, due_ms = NULL WHERE run = ? AND item >= ? AND item < ? AND state = ?";
+        let failed = tx.execute(sql, args![run, first_item, end, 3u32]).await?;
+        let unknown =
+            if with_unknown { tx.execute(sql, args![run, first_item, end, 4u32]).await? } else { 0 };
+        let opened = failed + unknown;
+        if opened > 0 {
+            let sql = "UPDATE run_chunk SET failed = failed - ?, unknown = unknown - ?, pending = pending + ?, \
+                 is_open = 1 WHERE run = ? AND first_item = ?";
+            tx.execute(sql, args![failed, unknown, opened, run, first_item]).await?;
+        }
         tx.commit().await?;
         Ok(opened)
-    }
-
-    /// Chunks with failed items, by first item.
-    pub async fn chunks_with_failures(&self, run: &[u8; 16]) -> Result<Vec<u64>, StoreError> {
-        let sql = "SELECT first_item FROM run_chunk WHERE run = ? AND failed > 0 ORDER BY first_item";
-        self.pool.rows(sql, args![run]).await?.iter().map(|row| row.uint(0)).collect()
     }
 
     /// How many replicas work on a run, and the place of `holder` among them.
