@@ -105,6 +105,7 @@ impl Rig {
             rate: RateGate::new(None),
             draining: AtomicBool::new(false),
             control: Handle::current(),
+            courier: doorman_door::Courier::default(),
         });
         let chain = ChainWatch::new(dir.path().join("keys").join(KEY_HISTORY_FILE));
         let config = ApiConfig::new(url.parse().unwrap());
