@@ -2,5 +2,6 @@
 
 pub mod definition;
 pub mod input;
+pub mod run;
 pub mod schedule;
 pub mod template;

@@ -16,6 +16,7 @@ pub use control::{CommandError, Commander};
 pub use runner::Runner;
 pub use spec::{Layout, Progress, RunSpec, Share};
 pub use start::{StartError, StartRequest};
+pub use timetable::RunAs;
 
 use crate::input::Limits;
 use doorman_auth::Authenticator;

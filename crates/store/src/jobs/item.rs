@@ -119,9 +119,11 @@ impl Database {
         self.pool.rows(sql, &args).await?.iter().map(read).collect()
     }
 
-    /// One claimed item.
-    pub async fn item(&self, run: &[u8; 16], item: u64) -> Result<Option<Item>, StoreError> {
-        Ok(self.items_between(run, (item, item + 1), None, 1).await?.pop())
+    /// One claimed item, and the fencing number that it is under.
+    pub async fn item_fence(&self, run: &[u8; 16], item: u64) -> Result<Option<(Item, u64)>, StoreError> {
+        let sql = "SELECT item, state, attempts, audit, status, error, fence FROM run_item WHERE run = ? AND item = ?";
+        let row = self.pool.row(sql, args![run, item]).await?;
+        row.map(|row| Ok((read(&row)?, row.uint(6)?))).transpose()
     }
 
     /// Ends items of which nothing was sent, or makes them pending again, if they are still under this fence.

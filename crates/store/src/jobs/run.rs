@@ -125,10 +125,19 @@ impl Database {
         self.pool.rows(sql, &[]).await?.iter().map(|row| Ok((row.array(0)?, row.uint(1)?))).collect()
     }
 
-    /// Whether a job has a run that has not ended.
-    pub async fn has_open_run(&self, job: &[u8; 16]) -> Result<bool, StoreError> {
-        let sql = "SELECT 1 FROM run WHERE job = ? AND is_open = 1 LIMIT 1";
-        Ok(self.pool.row(sql, args![job]).await?.is_some())
+    /// Whether a job has another run under way than `but`.
+    pub async fn has_other_open_run(&self, job: &[u8; 16], but: &[u8; 16]) -> Result<bool, StoreError> {
+        let sql = "SELECT 1 FROM run WHERE job = ? AND id < ? AND state IN ('running', 'waiting', 'paused', 'queued') LIMIT 1";
+        Ok(self.pool.row(sql, args![job, but]).await?.is_some())
+    }
+
+    /// Whether runs of a job are under way, and whether one waits to begin.
+    pub async fn unfinished_runs(&self, job: &[u8; 16]) -> Result<(bool, bool), StoreError> {
+        let sql = "SELECT DISTINCT state FROM run WHERE job = ? AND is_open = 1";
+        let rows = self.pool.rows(sql, args![job]).await?;
+        let states = rows.iter().map(|row| row.text(0)).collect::<Result<Vec<_>, _>>()?;
+        let is_under_way = |state: &String| matches!(state.as_str(), "running" | "waiting" | "paused");
+        Ok((states.iter().any(is_under_way), states.iter().any(|state| state == "queued")))
     }
 
     /// Changes a run, if its version is still `version`.
