@@ -5,3 +5,4 @@ pub mod input;
 pub mod run;
 pub mod schedule;
 pub mod template;
+pub mod upload;

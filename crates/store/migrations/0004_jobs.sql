@@ -5,6 +5,8 @@
 CREATE TABLE job (
     id {id} NOT NULL PRIMARY KEY,
     folder {key} NOT NULL,
+    -- Of folder and name, while it is not deleted: no two are equal.
+    name_hash {id},
     version {int} NOT NULL,
     definition {text} NOT NULL,
     input {id},
@@ -19,6 +21,7 @@ CREATE TABLE job (
 ) {clustered};
 CREATE INDEX job_by_folder ON job (is_deleted, folder, id);
 CREATE INDEX job_by_next ON job (next_ms);
+CREATE UNIQUE INDEX job_by_name ON job (name_hash);
 
 CREATE TABLE job_edit (
     job {id} NOT NULL,
@@ -38,6 +41,9 @@ CREATE TABLE job_input (
     is_ready {int} NOT NULL,
     column_names {text} NOT NULL,
     row_count {int} NOT NULL,
+    duplicates {int} NOT NULL,
+    bytes {int} NOT NULL,
+    sha256 {key} NOT NULL,
     created_ms {int} NOT NULL
 ) {clustered};
 

@@ -9,6 +9,6 @@ mod run;
 
 pub use chunk::{Chunk, ChunkItem, HolderShare};
 pub use definition::{EditRow, JobRow};
-pub use input::InputRow;
+pub use input::{InputAbout, InputRow};
 pub use item::{Item, ItemFilter};
 pub use run::{RunFilter, RunRow, RunStep};

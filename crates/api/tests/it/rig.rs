@@ -19,6 +19,7 @@ use doorman_door::journal::{JournalConfig, Surroundings, Writer};
 use doorman_door::rate::RateGate;
 use doorman_door::refusals::RefusalGate;
 use doorman_door::{Authenticate, DoorConfig, DoorShared, Peer};
+use doorman_jobs::run::{Jobs, JobsConfig};
 use doorman_policy::{PolicyStore, demo_policies};
 use doorman_store::{Database, DatabaseConfig};
 use doorman_testkit::ldap::{DirectoryFile, EmbeddedLdap, demo_directory_toml};

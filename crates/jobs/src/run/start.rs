@@ -63,9 +63,9 @@ impl Jobs {
             None => None,
         };
         let rows = match &input {
-            Some((columns, rows)) => {
-                template.check_columns(columns).map_err(StartError::Invalid)?;
-                *rows
+            Some(about) => {
+                template.check_columns(&about.columns).map_err(StartError::Invalid)?;
+                about.rows
             }
             None if template.columns().next().is_none() => 1,
             None => {

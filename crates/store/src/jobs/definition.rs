@@ -10,6 +10,8 @@ pub struct JobRow {
     pub id: [u8; 16],
     /// The folder that its rights come from.
     pub folder: String,
+    /// Unique within the folder.
+    pub name: String,
     /// From 1; each edit adds one.
     pub version: u64,
     /// The definition as JSON, without its rows.
@@ -58,7 +60,7 @@ impl Database {
     /// Adds a job with the first entry of its history.
     pub async fn insert_job(&self, job: &JobRow, actor: &str) -> Result<(), StoreError> {
         let mut tx = self.pool.begin().await?;
-        let sql = format!("INSERT INTO job ({COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)");
+        let sql = format!("INSERT INTO job ({COLUMNS}, name_hash) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)");
         let args = args![
             job.id,
             &job.folder,
@@ -72,6 +74,7 @@ impl Database {
             &job.updated_by,
             job.run_as.as_deref(),
             job.next_ms,
+            name_hash(job),
         ];
         tx.execute(sql, args).await?;
         tx.execute(EDIT, &edit(job, "create", actor)).await?;
@@ -82,7 +85,7 @@ impl Database {
     pub async fn update_job(&self, job: &JobRow, change: &str, actor: &str) -> Result<bool, StoreError> {
         let mut tx = self.pool.begin().await?;
         let sql = "UPDATE job SET folder = ?, version = ?, definition = ?, input = ?, is_deleted = ?, updated_ms = ?, \
-             updated_by = ?, run_as = ?, next_ms = ? WHERE id = ? AND version = ? AND is_deleted = 0";
+             updated_by = ?, run_as = ?, next_ms = ?, name_hash = ? WHERE id = ? AND version = ? AND is_deleted = 0";
         let args = args![
             &job.folder,
             job.version,
@@ -93,6 +96,7 @@ impl Database {
             &job.updated_by,
             job.run_as.as_deref(),
             job.next_ms,
+            name_hash(job),
             job.id,
             job.version - 1,
         ];
@@ -180,6 +184,13 @@ impl Database {
 const EDIT: &str = "INSERT INTO job_edit (job, version, at_ms, change_kind, actor, subject, definition, input) \
      VALUES (?, ?, ?, ?, ?, ?, ?, ?)";
 
+/// By which no two jobs of a folder have one name; none for a deleted one.
+fn name_hash(job: &JobRow) -> Option<[u8; 16]> {
+    let [hash @ .., _, _, _, _, _, _, _, _, _, _, _, _, _, _, _, _] =
+        doorman_core::sha256(format!("{}\0{}", job.folder, job.name).as_bytes());
+    (!job.is_deleted).then_some(hash)
+}
+
 /// The edit that made the job what it is.
 fn edit<'a>(job: &'a JobRow, change: &'a str, actor: &'a str) -> [Value<'a>; 8] {
     [
@@ -195,11 +206,19 @@ fn edit<'a>(job: &'a JobRow, change: &'a str, actor: &'a str) -> [Value<'a>; 8] 
 }
 
 fn read(row: &Row) -> Result<JobRow, StoreError> {
+    #[derive(serde::Deserialize)]
+    struct Named {
+        name: String,
+    }
+    let definition = row.text(3)?;
+    let named: Named =
+        serde_json::from_str(&definition).map_err(|_| StoreError::Corrupt("a job without a name"))?;
     Ok(JobRow {
+        name: named.name,
         id: row.array(0)?,
         folder: row.text(1)?,
         version: row.uint(2)?,
-        definition: row.text(3)?,
+        definition,
         input: row.opt_array(4)?,
         is_deleted: row.bool(5)?,
         created_ms: row.uint(6)?,

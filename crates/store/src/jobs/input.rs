@@ -17,10 +17,26 @@ pub struct InputRow {
     pub content: String,
 }
 
+/// What is known of an input.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct InputAbout {
+    /// Its columns, in their order.
+    pub columns: Vec<String>,
+    /// How many rows it has.
+    pub rows: u64,
+    /// Duplicates that were left out.
+    pub duplicates: u64,
+    /// Bytes as they came.
+    pub bytes: u64,
+    /// SHA-256 of them, lower-case hex.
+    pub sha256: String,
+}
+
 impl Database {
     /// Begins an input. Until [`Database::finish_input`] nobody may use it.
     pub async fn begin_input(&self, id: &[u8; 16], now_ms: u64) -> Result<(), StoreError> {
-        let sql = "INSERT INTO job_input (id, is_ready, column_names, row_count, created_ms) VALUES (?, 0, '[]', 0, ?)";
+        let sql = "INSERT INTO job_input (id, is_ready, column_names, row_count, duplicates, bytes, sha256, created_ms) \
+             VALUES (?, 0, '[]', 0, 0, 0, '', ?)";
         self.pool.execute(sql, args![id, now_ms]).await.map(drop)
     }
 
@@ -39,22 +55,25 @@ impl Database {
     }
 
     /// Ends an input: from now on it never changes.
-    pub async fn finish_input(
-        &self,
-        id: &[u8; 16],
-        columns: &[String],
-        row_count: u64,
-    ) -> Result<(), StoreError> {
-        let sql = "UPDATE job_input SET is_ready = 1, column_names = ?, row_count = ? WHERE id = ?";
-        let columns = crate::sessions::encode_list(columns);
-        self.pool.execute(sql, args![columns, row_count, id]).await.map(drop)
+    pub async fn finish_input(&self, id: &[u8; 16], about: &InputAbout) -> Result<(), StoreError> {
+        let sql = "UPDATE job_input SET is_ready = 1, column_names = ?, row_count = ?, duplicates = ?, bytes = ?, \
+             sha256 = ? WHERE id = ?";
+        let columns = crate::sessions::encode_list(&about.columns);
+        let args = args![columns, about.rows, about.duplicates, about.bytes, &about.sha256, id];
+        self.pool.execute(sql, args).await.map(drop)
     }
 
-    /// The columns of a finished input and how many rows it has.
-    pub async fn input(&self, id: &[u8; 16]) -> Result<Option<(Vec<String>, u64)>, StoreError> {
-        let sql = "SELECT column_names, row_count FROM job_input WHERE id = ? AND is_ready = 1";
+    /// What is known of a finished input.
+    pub async fn input(&self, id: &[u8; 16]) -> Result<Option<InputAbout>, StoreError> {
+        let sql = "SELECT column_names, row_count, duplicates, bytes, sha256 FROM job_input WHERE id = ? AND is_ready = 1";
         let Some(row) = self.pool.row(sql, args![id]).await? else { return Ok(None) };
-        Ok(Some((crate::sessions::decode_list(&row.text(0)?)?, row.uint(1)?)))
+        Ok(Some(InputAbout {
+            columns: crate::sessions::decode_list(&row.text(0)?)?,
+            rows: row.uint(1)?,
+            duplicates: row.uint(2)?,
+            bytes: row.uint(3)?,
+            sha256: row.text(4)?,
+        }))
     }
 
     /// The rows from `from` up to, but not, `until`.
