@@ -14,7 +14,8 @@ use doorman_core::rollout::{Command, Gate, Refusal};
 use doorman_door::Problem;
 use doorman_jobs::run::{CommandError, Commander, Layout, Progress};
 use doorman_policy::action;
-use doorman_store::{RunRow, SessionKind};
+use doorman_auth::SessionKind;
+use doorman_store::RunRow;
 use serde::Deserialize;
 use std::sync::Arc;
 
@@ -35,7 +36,7 @@ pub(crate) async fn pause_run(
     State(state): State<Arc<ApiState>>,
     caller: Authorized,
     Segments(id): Segments<String>,
-    OptionalJson(_): OptionalJson<Nothing>,
+    _nothing: OptionalJson<Nothing>,
 ) -> Controlled {
     command(&state, &caller, &id, "pause", Command::Pause).await
 }
@@ -50,7 +51,7 @@ pub(crate) async fn resume_run(
     State(state): State<Arc<ApiState>>,
     caller: Authorized,
     Segments(id): Segments<String>,
-    OptionalJson(_): OptionalJson<Nothing>,
+    _nothing: OptionalJson<Nothing>,
 ) -> Controlled {
     command(&state, &caller, &id, "resume", Command::Resume).await
 }
@@ -65,7 +66,7 @@ pub(crate) async fn cancel_run(
     State(state): State<Arc<ApiState>>,
     caller: Authorized,
     Segments(id): Segments<String>,
-    OptionalJson(_): OptionalJson<Nothing>,
+    _nothing: OptionalJson<Nothing>,
 ) -> Controlled {
     command(&state, &caller, &id, "cancel", Command::Cancel).await
 }
@@ -80,7 +81,7 @@ pub(crate) async fn advance_run(
     State(state): State<Arc<ApiState>>,
     caller: Authorized,
     Segments(id): Segments<String>,
-    OptionalJson(_): OptionalJson<Nothing>,
+    _nothing: OptionalJson<Nothing>,
 ) -> Controlled {
     let (run, _) = find_run(&state, &caller, &id, action::JOB_READ).await?;
     if !is_approval(&run)? {

@@ -3,6 +3,7 @@
 use super::list::tagged;
 use super::right::{check_folder, find_job};
 use super::shape::{fields, spec_of, upload_error};
+use super::source::BodySource;
 use crate::error::{ApiError, ApiResult};
 use crate::gate::Authorized;
 use crate::input::{Json, Params, Segments};
@@ -20,10 +21,8 @@ use doorman_jobs::run::{RunAs, new_id, show_id};
 use doorman_jobs::template::Template;
 use doorman_policy::action;
 use doorman_store::{JobRow, StoreError};
-use futures_util::TryStreamExt as _;
 use http::{HeaderMap, StatusCode, header};
 use std::sync::Arc;
-use tokio_util::io::{StreamReader, SyncIoBridge};
 
 /// Save a job
 ///
@@ -251,8 +250,7 @@ pub(crate) async fn upload_job_input(
     let change = state.begin(&caller, &[("change", "input"), ("job", &id)]).await?;
     let mut job = JobRow { version: before.version + 1, ..before };
     let stored = async {
-        let stream = body.into_data_stream().map_err(std::io::Error::other);
-        let source = SyncIoBridge::new(StreamReader::new(Box::pin(stream)));
+        let source = BodySource::new(body);
         let input = state.jobs.store_upload(source, options, Arc::new(template)).await.map_err(upload_error)?;
         spec.input = None;
         job.input = Some(input);

@@ -10,6 +10,7 @@ mod preview;
 mod right;
 mod runs;
 mod shape;
+mod source;
 
 pub(crate) use bulk::*;
 pub(crate) use control::*;

@@ -110,7 +110,9 @@ impl Rig {
         });
         let chain = ChainWatch::new(dir.path().join("keys").join(KEY_HISTORY_FILE));
         let config = ApiConfig::new(url.parse().unwrap());
-        let state = Arc::new(ApiState { authenticator, database, door, metrics: None, chain, config });
+        let jobs =
+            Jobs::new(database.clone(), door.clone(), authenticator.clone(), JobsConfig::default());
+        let state = Arc::new(ApiState { authenticator, database, jobs, door, metrics: None, chain, config });
         Self { router: router(state.clone()), state, ldap: Some(ldap), writer: Some(writer), _dir: dir }
     }
 

@@ -10,7 +10,6 @@ use doorman_core::jws;
 use doorman_core::keys::{KeyId, KeyUse};
 use doorman_core::principal::Principal;
 use doorman_core::token::{TokenError, verify_access};
-use doorman_store::SessionKind;
 use std::sync::Arc;
 use unicode_normalization::UnicodeNormalization as _;
 
