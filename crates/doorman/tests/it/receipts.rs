@@ -41,7 +41,7 @@ fn reconcile(database: &str, world: &World, more: &[&str]) -> (i32, Value) {
 
 /// Waits for an outcome of this state.
 async fn settled(world: &World, attempt: &str, state: &str) -> crate::world::Entry {
-    let deadline = tokio::time::Instant::now() + Duration::from_secs(120);
+    let deadline = tokio::time::Instant::now() + Duration::from_secs(60);
     loop {
         let is_it = |entry: &crate::world::Entry| {
             entry.text("attempt") == attempt
@@ -51,7 +51,10 @@ async fn settled(world: &World, attempt: &str, state: &str) -> crate::world::Ent
         if let Some(entry) = world.entries(is_it).await.into_iter().next() {
             return entry;
         }
-        assert!(tokio::time::Instant::now() < deadline, "{attempt} is not {state}\n{}", world.api(0).log());
+        if tokio::time::Instant::now() > deadline {
+            let known = world.entries(|entry| entry.text("attempt") == attempt).await;
+            panic!("{attempt} is not {state}: {known:#?}\n{}", world.api(0).log());
+        }
         tokio::time::sleep(Duration::from_millis(100)).await;
     }
 }
@@ -81,7 +84,8 @@ async fn what_a_killed_api_left_open_is_settled_by_the_regions_receipts() {
     let world = World::plan().api_toml(SHORT_LEASE).relayed().start().await;
     let token = world.login("dave").await;
     // The service answers after `api` has died.
-    world.recorder().next(Reply::ok("late").pause(Duration::from_millis(1_500)));
+    let late = "HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\nlate";
+    world.recorder().next(Reply::raw("").pause(Duration::from_millis(1_500)).then(late));
     let _arrives = send_only(&world, "/r/eu/target/arrives", &token).await;
     let arrived = attempt_of(&world, "/arrives").await;
     let deadline = tokio::time::Instant::now() + DEADLINE;
