@@ -5,6 +5,7 @@
 
 pub mod canonical;
 pub mod code;
+pub mod duration;
 pub mod export;
 pub mod header;
 pub mod id;
@@ -16,6 +17,7 @@ pub mod peers;
 pub mod principal;
 pub mod receipt;
 pub mod record;
+pub mod rollout;
 pub mod secret;
 pub mod statement;
 pub mod target;
