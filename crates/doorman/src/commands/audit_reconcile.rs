@@ -262,7 +262,7 @@ impl<'a> Reconciler<'a> {
     /// Reads frames; gives how many bytes were whole frames.
     async fn read(&mut self, bytes: &[u8]) -> anyhow::Result<usize> {
         let mut frames = Frames::new(bytes);
-        while let Some(frame) = frames.next() {
+        for frame in frames.by_ref() {
             match frame {
                 Frame::Started(LogStart { proxy, region, .. }) => {
                     (self.region, self.proxy) = (region.to_owned(), proxy.to_string());
