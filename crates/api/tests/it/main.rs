@@ -23,3 +23,5 @@ mod oauth;
 mod openapi;
 #[cfg(test)]
 mod rig;
+#[cfg(test)]
+mod ui;
