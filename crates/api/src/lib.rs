@@ -26,6 +26,7 @@ mod state;
 mod ui;
 
 pub use access::{Access, By, Who};
+pub use audit::chain::ChainWatch;
 pub use openapi::openapi;
 pub use router::router;
 pub use routes::{Listed, listed};

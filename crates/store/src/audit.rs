@@ -6,7 +6,7 @@ pub(crate) mod filter;
 mod page;
 mod scan;
 
-pub use batches::{BatchReader, StoredBatch, StoredEntry, WriterRow};
+pub use batches::{BatchReader, StatementHead, StoredBatch, StoredEntry, WriterRow};
 pub use entry::AuditItem;
 pub use filter::{AuditFilter, StatusFilter};
 pub use page::AuditPage;

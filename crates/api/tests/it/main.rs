@@ -8,6 +8,8 @@ mod audit;
 #[cfg(test)]
 mod catalog;
 #[cfg(test)]
+mod chain;
+#[cfg(test)]
 mod cookies;
 #[cfg(test)]
 mod credentials;
