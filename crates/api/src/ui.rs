@@ -65,7 +65,8 @@ fn index() -> Response {
 }
 
 fn asset(path: &str, plain: EmbeddedFile, headers: &HeaderMap) -> Response {
-    let packed = Dist::get(&format!("{path}.gz")).filter(|_| accepts(headers, header::ACCEPT_ENCODING, "gzip"));
+    let packed =
+        Dist::get(&format!("{path}.gz")).filter(|_| accepts(headers, header::ACCEPT_ENCODING, "gzip"));
     let is_packed = packed.is_some();
     let mime = plain.metadata.mimetype().to_owned();
     let mut response = packed.unwrap_or(plain).data.into_owned().into_response();
@@ -86,8 +87,7 @@ fn asset(path: &str, plain: EmbeddedFile, headers: &HeaderMap) -> Response {
 /// Whether a comma-separated header names `wanted`, and not with a weight of nothing.
 fn accepts(headers: &HeaderMap, name: HeaderName, wanted: &str) -> bool {
     let values = headers.get_all(name);
-    let mut items =
-        values.iter().filter_map(|value| value.to_str().ok()).flat_map(|text| text.split(','));
+    let mut items = values.iter().filter_map(|value| value.to_str().ok()).flat_map(|text| text.split(','));
     items.any(|item| {
         let mut parts = item.split(';').map(str::trim);
         parts.next().is_some_and(|name| name.eq_ignore_ascii_case(wanted))
@@ -105,7 +105,8 @@ mod tests {
 
     #[test]
     fn a_weight_of_nothing_is_a_refusal() {
-        let gzip = |value| accepts(&accepting(header::ACCEPT_ENCODING, value), header::ACCEPT_ENCODING, "gzip");
+        let gzip =
+            |value| accepts(&accepting(header::ACCEPT_ENCODING, value), header::ACCEPT_ENCODING, "gzip");
         assert!(gzip("gzip") && gzip("br, GZIP;q=0.5") && gzip("deflate,gzip"));
         assert!(!gzip("gzip;q=0") && !gzip("br") && !gzip("") && !gzip("xgzip"));
     }

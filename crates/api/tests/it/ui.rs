@@ -24,7 +24,9 @@ async fn browsers_get_the_page_at_every_address_of_the_console() {
 #[tokio::test(flavor = "multi_thread")]
 async fn programs_never_get_a_page_where_they_call() {
     let rig = Rig::new().await;
-    for path in ["/api", "/api/v1/nothing", "/auth/v1/nothing", "/oauth2/x", "/.well-known/x", "/assets/gone.js"] {
+    for path in
+        ["/api", "/api/v1/nothing", "/auth/v1/nothing", "/oauth2/x", "/.well-known/x", "/assets/gone.js"]
+    {
         let answer = rig.get(path).header("accept", NAVIGATION).send().await;
         assert_eq!(answer.problem(), (404, "not_found"), "{path}");
     }
