@@ -15,6 +15,7 @@ mod credentials;
 mod delegation;
 #[cfg(test)]
 mod errors;
+mod export;
 #[cfg(test)]
 mod login;
 #[cfg(test)]
@@ -23,3 +24,4 @@ mod oauth;
 mod openapi;
 #[cfg(test)]
 mod rig;
+mod tail;

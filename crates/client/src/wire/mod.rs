@@ -6,7 +6,8 @@ mod identity;
 mod problem;
 
 pub use audit::{
-    AuditEntry, AuditQuery, BodyEncoding, Decision, HeaderValue, Headers, Outcome, OutcomeState,
+    AuditEntry, AuditExportQuery, AuditQuery, AuditStreamQuery, BodyEncoding, Decision, ExportFormat,
+    HeaderValue, Headers, Outcome, OutcomeState,
 };
 pub use catalog::{Health, Instance, Region, Service};
 pub use identity::{

@@ -105,6 +105,13 @@ impl Database {
         Ok(writers)
     }
 
+    /// The number of a writer's last statement; `None` when it has none.
+    pub async fn last_statement(&self, writer: WriterId) -> Result<Option<u64>, StoreError> {
+        let sql = "SELECT MAX(number) FROM statement WHERE writer = ?";
+        let row = self.pool.row(sql, args![writer.0]).await?;
+        row.map_or(Ok(None), |row| row.opt_uint(0))
+    }
+
     /// The first entry that lies behind its writer's last statement, or whose writer has none: somebody added it.
     pub async fn stray_entry(&self) -> Result<Option<(WriterId, AuditId)>, StoreError> {
         // One statement, so that a batch that is committed meanwhile is seen whole or not at all.
