@@ -7,10 +7,9 @@ use serde_json::{Value, json};
 
 fn verify(rig: &Rig, text: &str) -> (Report, Result<(), ExportError>) {
     let mut reader = ExportReader::new(rig.public_keys());
-    for line in text.lines() {
-        reader.line(line).unwrap();
-    }
-    reader.finish()
+    let bad = text.lines().find_map(|line| reader.line(line).err());
+    let (report, ended) = reader.finish();
+    (report, bad.map_or(ended, Err))
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -272,6 +272,7 @@ audit_query! {
     /// What to export; every filter narrows. Without a filter, JSON lines are a complete log that can be verified.
     AuditExportQuery {
         /// `jsonl` or `csv`.
+        #[param(inline)]
         format: ExportFormat,
     }
 }
