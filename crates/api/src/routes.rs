@@ -32,7 +32,9 @@ const AUDIT: &[(&str, Resource<'static>)] =
     &[(action::AUDIT_READ, Resource::AuditOwn), (action::AUDIT_READ, Resource::AuditAll)];
 const AUDIT_EXPORT: &[(&str, Resource<'static>)] =
     &[(action::AUDIT_EXPORT, Resource::AuditOwn), (action::AUDIT_EXPORT, Resource::AuditAll)];
-const POLICY: &[(&str, Resource<'static>)] = &[(action::POLICY_READ, Resource::Policies)];
+/// Whoever reads their own entries learns there which policies denied them: they may ask before they try.
+const POLICY: &[(&str, Resource<'static>)] =
+    &[(action::POLICY_READ, Resource::Policies), (action::AUDIT_READ, Resource::AuditOwn)];
 
 fn route(access: Access, routes: UtoipaMethodRouter<Arc<ApiState>>) -> Route {
     Route { access, routes }
@@ -65,6 +67,7 @@ pub(crate) fn all() -> Vec<Route> {
         route(Access::permitted(Kind::Audit, AUDIT), routes!(audit::list_entries)),
         route(Access::permitted(Kind::Audit, AUDIT_EXPORT), routes!(audit::export_entries)),
         route(Access::permitted(Kind::Audit, AUDIT), routes!(audit::stream_entries)),
+        route(Access::permitted(Kind::Audit, AUDIT), routes!(audit::chain::show_chain)),
         route(Access::permitted(Kind::Audit, AUDIT), routes!(audit::show_entry)),
         route(Access::permitted(Kind::Policy, POLICY), routes!(policy::explain_decision)),
         route(Access::client(Kind::Token), routes!(grants::grant_token)),

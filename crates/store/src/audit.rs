@@ -7,7 +7,7 @@ mod follow;
 mod page;
 mod scan;
 
-pub use batches::{BatchReader, StoredBatch, StoredEntry, WriterRow};
+pub use batches::{BatchReader, StatementHead, StoredBatch, StoredEntry, WriterRow};
 pub use entry::AuditItem;
 pub use filter::{AuditFilter, StatusFilter};
 pub use follow::{Followed, Follower};

@@ -23,7 +23,7 @@ use doorman_policy::action;
 use doorman_store::{AuditFilter, BatchReader, Database, StoredBatch};
 use futures_util::stream;
 use http::{HeaderValue, header};
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeSet, VecDeque};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 use tokio::sync::{Semaphore, SemaphorePermit};
@@ -148,19 +148,15 @@ impl Complete {
         let database = state.database.clone();
         // First who has statements, then the lists, then how far each has come: what a list names is then in the export,
         // and an export of a log that is being written ends.
-        let mut writers: BTreeMap<WriterId, u64> = BTreeMap::new();
-        let mut known: Vec<WriterId> = database.statement_writers().await?;
+        let mut known: BTreeSet<WriterId> = database.statement_writers().await?.into_iter().collect();
         let mut head = export::begin(state.now_ms());
         for row in database.writers().await? {
             head.push_str(&export::writer(row.id, &row.peers));
-            known.push(row.id);
+            known.insert(row.id);
         }
-        for writer in known {
-            if let Some(last) = database.last_statement(writer).await? {
-                writers.insert(writer, last);
-            }
-        }
-        let writers = writers.into_iter().collect();
+        let heads = database.statement_heads().await?;
+        let heads = heads.iter().filter(|head| known.contains(&head.writer));
+        let writers = heads.map(|head| (head.writer, head.number)).collect();
         Ok(Self { database, head: Some(head), writers, reader: None, entries: 0, has_ended: false })
     }
 

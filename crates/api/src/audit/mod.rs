@@ -1,5 +1,6 @@
 //! Reading the audit log: one's own entries or all, as policy permits. Reading is itself an entry.
 
+pub(crate) mod chain;
 mod csv;
 mod cursor;
 mod export;

@@ -8,6 +8,8 @@ mod audit;
 #[cfg(test)]
 mod catalog;
 #[cfg(test)]
+mod chain;
+#[cfg(test)]
 mod cookies;
 #[cfg(test)]
 mod credentials;
@@ -15,6 +17,7 @@ mod credentials;
 mod delegation;
 #[cfg(test)]
 mod errors;
+#[cfg(test)]
 mod export;
 #[cfg(test)]
 mod login;
@@ -24,4 +27,5 @@ mod oauth;
 mod openapi;
 #[cfg(test)]
 mod rig;
+#[cfg(test)]
 mod tail;

@@ -5,8 +5,9 @@ use axum::Router;
 use axum::body::Body;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use doorman_api::{ApiConfig, ApiState, ClientAddr, router};
+use doorman_api::{ApiConfig, ApiState, ChainWatch, ClientAddr, router};
 use doorman_auth::directory::{LdapDirectory, demo_ldap_config};
+use doorman_auth::keys::KEY_HISTORY_FILE;
 use doorman_auth::{
     AuthError, AuthSettings, Authenticator, Clock, IdentityTokens, KeyRing, Revocations, ServiceChange,
     Session,
@@ -106,8 +107,9 @@ impl Rig {
             control: Handle::current(),
             courier: doorman_door::Courier::default(),
         });
+        let chain = ChainWatch::new(dir.path().join("keys").join(KEY_HISTORY_FILE));
         let config = ApiConfig::new(url.parse().unwrap());
-        let state = Arc::new(ApiState { authenticator, database, door, metrics: None, config });
+        let state = Arc::new(ApiState { authenticator, database, door, metrics: None, chain, config });
         Self { router: router(state.clone()), state, ldap: Some(ldap), writer: Some(writer), dir }
     }
 
@@ -128,6 +130,21 @@ impl Rig {
     pub async fn break_journal(&mut self) {
         let writer = self.writer.take().unwrap();
         tokio::task::spawn_blocking(move || writer.close()).await.unwrap();
+    }
+
+    /// Does what Doorman never does: changes an entry.
+    pub fn change_entry(&self, id: &str, from: &str, to: &str) {
+        let database = rusqlite::Connection::open(self.dir.path().join("doorman.db")).unwrap();
+        let triggers: Vec<String> = database
+            .prepare("SELECT name FROM sqlite_master WHERE type = 'trigger' AND tbl_name = 'journal'")
+            .and_then(|mut found| found.query_map([], |row| row.get(0))?.collect())
+            .unwrap();
+        for trigger in triggers {
+            database.execute_batch(&format!("DROP TRIGGER {trigger}")).unwrap();
+        }
+        let sql = "UPDATE journal SET record = CAST(replace(CAST(record AS TEXT), ?, ?) AS BLOB) WHERE lower(hex(id)) = ?";
+        let changed = database.execute(sql, (from, to, id.replace('-', ""))).unwrap();
+        assert_eq!(changed, 1, "no entry {id}");
     }
 
     /// From now on nobody can be looked up.

@@ -7,6 +7,7 @@ use anyhow::{Context as _, bail};
 use async_trait::async_trait;
 use doorman_api::ApiState;
 use doorman_auth::directory::LdapDirectory;
+use doorman_auth::keys::KEY_HISTORY_FILE;
 use doorman_auth::{AuthError, Authenticator, Clock, IdentityTokens, KeyRing, Revocations, Session};
 use doorman_core::keys::KeyUse;
 use doorman_core::secret::Secret;
@@ -158,6 +159,7 @@ pub async fn start(config: ApiConfig) -> anyhow::Result<Api> {
         database: database.clone(),
         door: shared.clone(),
         metrics: Some(metrics),
+        chain: doorman_api::ChainWatch::new(keys.dir().join(KEY_HISTORY_FILE)),
         config: doorman_api::ApiConfig::new(config.server.public_url.parse()?),
     });
     let router = doorman_api::router(state);
