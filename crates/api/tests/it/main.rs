@@ -18,6 +18,8 @@ mod delegation;
 #[cfg(test)]
 mod errors;
 #[cfg(test)]
+mod export;
+#[cfg(test)]
 mod login;
 #[cfg(test)]
 mod oauth;
@@ -27,3 +29,4 @@ mod openapi;
 mod rig;
 #[cfg(test)]
 mod ui;
+mod tail;
