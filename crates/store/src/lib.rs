@@ -18,14 +18,15 @@ mod index;
 mod jobs;
 mod journal;
 mod migration;
+mod receipts;
 mod revocation;
 mod service_accounts;
 mod sessions;
 mod throttle;
 
 pub use audit::{
-    AuditFilter, AuditItem, AuditPage, BatchReader, StatementHead, StatusFilter, StoredBatch, StoredEntry,
-    WriterRow,
+    AuditFilter, AuditItem, AuditPage, BatchReader, Followed, Follower, StatementHead, StatusFilter,
+    StoredBatch, StoredEntry, WriterRow,
 };
 pub use database::{Database, DatabaseConfig};
 pub use dialect::Dialect;
@@ -35,6 +36,7 @@ pub use jobs::{
     Chunk, ChunkItem, EditRow, HolderShare, InputAbout, InputRow, Item, ItemFilter, JobRow, RunFilter, RunRow, RunStep,
 };
 pub use journal::{Batch, Entry, ItemEnd, ItemMark, Journal};
+pub use receipts::{Collected, ReceiptPiece, ReceiptSource, UnknownAttempt};
 pub use service_accounts::{SecretRow, ServiceAccountRow};
 pub use sessions::{SessionFilter, SessionKind, SessionRow};
 pub use throttle::{LoginEnd, LoginTry, LoginVerdict, ThrottleRule};

@@ -22,7 +22,8 @@ const MIGRATIONS: &[(i64, &str, Part, &str)] = &[
     (1, "journal", Part::Main, include_str!("../migrations/0001_journal.sql")),
     (2, "identity", Part::Main, include_str!("../migrations/0002_identity.sql")),
     (3, "audit_index", Part::Index, include_str!("../migrations/0003_audit_index.sql")),
-    (4, "jobs", Part::Main, include_str!("../migrations/0004_jobs.sql")),
+    (4, "receipts", Part::Main, include_str!("../migrations/0004_receipts.sql")),
+    (5, "jobs", Part::Main, include_str!("../migrations/0005_jobs.sql")),
 ];
 
 /// The migrations of `parts` for `dialect`.
