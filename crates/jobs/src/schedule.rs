@@ -153,3 +153,6 @@ impl Schedule {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -295,7 +295,7 @@ impl Model {
                     (0..self.items.len()).filter(|at| self.items[*at] == ItemState::Sending).collect();
                 if let Some(at) = sending.get(nth % sending.len().max(1)) {
                     // A retry goes back to pending; so it does after `kill -9`, where nothing was sent.
-                    self.items[*at] = *state;
+                    self.items[*at] = if *state == ItemState::Pending { self.run.returned() } else { *state };
                     if *state != ItemState::Pending {
                         self.run.observe(&self.rollout, *state != ItemState::Done);
                     }
@@ -409,14 +409,13 @@ fn any_plan() -> impl Strategy<Value = serde_json::Value> {
     (prop::collection::vec(wave, 0..5), 1..6u32, stop).prop_map(|(waves, concurrency, stop)| {
         // Percents must grow; whatever does not is taken out.
         let mut reached = 0;
-        let waves: Vec<_> = waves
-            .into_iter()
-            .filter(|wave| {
-                wave["percent"]
-                    .as_u64()
-                    .is_none_or(|percent| percent > std::mem::replace(&mut reached, reached.max(percent)))
-            })
-            .collect();
+        let mut grows = |percent: u64| {
+            let is_more = percent > reached;
+            reached = reached.max(percent);
+            is_more
+        };
+        let waves: Vec<_> =
+            waves.into_iter().filter(|wave| wave["percent"].as_u64().is_none_or(&mut grows)).collect();
         json!({"waves": waves, "concurrency": concurrency, "stop_when": stop})
     })
 }

@@ -29,7 +29,7 @@ impl<R: Read> CsvRows<R> {
         source.by_ref().take(SNIFFED as u64).read_to_end(&mut start).map_err(ReadError::Source)?;
         let dialect = sniff(&start)?;
         start.drain(..dialect.skipped_bytes);
-        let budget = Budget::new(limits.row_bytes);
+        let budget = Budget::with_lines(limits.row_bytes, dialect.line_end);
         let source = budget.source(Cursor::new(start).chain(source));
         let reader = ReaderBuilder::new()
             .delimiter(dialect.delimiter)
@@ -68,9 +68,9 @@ impl<R: Read> CsvRows<R> {
 
     /// The line where the next record begins; `None` at the end.
     fn read_record(&mut self) -> Result<Option<u64>, ReadError> {
-        let before = self.reader.position().line();
+        let start = self.reader.position().byte();
         let read = self.reader.read_byte_record(&mut self.record);
-        let line = self.record.position().map_or(before, csv::Position::line) + self.lines_before;
+        let line = self.budget.line_at(start) + self.lines_before;
         match read {
             Ok(true) => {
                 self.budget.renew();
@@ -82,7 +82,7 @@ impl<R: Read> CsvRows<R> {
                     "a row is longer than {} bytes; perhaps a quote is opened and never closed",
                     self.limits.row_bytes
                 );
-                Err(broken(before + self.lines_before, why))
+                Err(broken(line, why))
             }
             Err(error) => match error.into_kind() {
                 ErrorKind::Io(error) => Err(ReadError::Source(error)),
@@ -175,19 +175,22 @@ struct Dialect {
     /// Of a byte order mark, and of a line `sep=;`.
     skipped_bytes: usize,
     skipped_lines: u64,
+    /// `\n`, or `\r` as old spreadsheets have it.
+    line_end: u8,
 }
 
 /// Finds out how a CSV is written, by its beginning.
 fn sniff(start: &[u8]) -> Result<Dialect, ReadError> {
     if start.starts_with(&[0xff, 0xfe])
         || start.starts_with(&[0xfe, 0xff])
-        || start.iter().take(64).any(|b| *b == 0)
+        || start.iter().take(2).any(|b| *b == 0)
     {
         return Err(broken(1, "the input is UTF-16, or no text at all: save the file as \"CSV UTF-8\""));
     }
     if start.starts_with(b"PK\x03\x04") || start.starts_with(&[0xd0, 0xcf, 0x11, 0xe0]) {
         return Err(broken(1, "the input is a spreadsheet's own file: save it as \"CSV UTF-8\""));
     }
+    let line_end = if start.contains(&b'\r') && !start.contains(&b'\n') { b'\r' } else { b'\n' };
     let mark = if start.starts_with(&[0xef, 0xbb, 0xbf]) { 3 } else { 0 };
     let text = start.get(mark..).unwrap_or_default();
     // What Excel writes to tell itself.
@@ -195,20 +198,21 @@ fn sniff(start: &[u8]) -> Result<Dialect, ReadError> {
         && let Some((delimiter @ (b',' | b';' | b'\t' | b'|'), rest)) = rest.split_first()
         && let Some(end) = [&b"\r\n"[..], b"\n"].iter().find(|end| rest.starts_with(end))
     {
-        return Ok(Dialect { delimiter: *delimiter, skipped_bytes: mark + 5 + end.len(), skipped_lines: 1 });
+        return Ok(Dialect {
+            delimiter: *delimiter,
+            skipped_bytes: mark + 5 + end.len(),
+            skipped_lines: 1,
+            line_end,
+        });
     }
     let mut counts = [(b',', 0), (b';', 0), (b'\t', 0)];
     let mut is_quoted = false;
-    for byte in text {
+    // Empty lines before the header are none of it.
+    let header = text.iter().skip_while(|byte| matches!(byte, b'\n' | b'\r'));
+    for byte in header {
         match byte {
             b'"' => is_quoted = !is_quoted,
-            b'\n' | b'\r' if !is_quoted && counts.iter().any(|(_, count)| *count > 0) => break,
-            b'\n' | b'\r' if !is_quoted => {
-                // A header of one column; empty lines before it are none.
-                if text.first() != Some(byte) {
-                    break;
-                }
-            }
+            b'\n' | b'\r' if !is_quoted => break,
             _ if !is_quoted => {
                 counts
                     .iter_mut()
@@ -220,5 +224,5 @@ fn sniff(start: &[u8]) -> Result<Dialect, ReadError> {
     }
     let most = counts.iter().rev().max_by_key(|(_, count)| *count);
     let delimiter = most.filter(|(_, count)| *count > 0).map_or(b',', |(delimiter, _)| *delimiter);
-    Ok(Dialect { delimiter, skipped_bytes: mark, skipped_lines: 0 })
+    Ok(Dialect { delimiter, skipped_bytes: mark, skipped_lines: 0, line_end })
 }
