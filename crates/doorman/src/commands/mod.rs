@@ -1,7 +1,6 @@
 //! The commands that are no servers. Each file has its arguments first, then what they do.
 
 pub mod audit;
-mod audit_verify;
 pub mod audit_reconcile;
 pub mod audit_verify;
 pub mod bulk;

@@ -19,6 +19,7 @@ mod framing;
 mod headers;
 mod help;
 mod lifecycle;
+mod jobs;
 mod links;
 mod local;
 mod log;
