@@ -13,10 +13,13 @@ pub mod control;
 mod forward;
 mod handler;
 mod health;
+mod persist;
+mod receipts;
 mod server;
 mod trust;
 mod used;
 
 pub use config::{HealthSettings, InstanceSettings, ProxySettings, ServiceSettings};
 pub use doorman_egress::{Peer, PeerError, Protocol};
+pub use receipts::{ReceiptError, ReceiptSettings};
 pub use server::{Proxy, ProxyError};

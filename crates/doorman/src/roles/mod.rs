@@ -8,4 +8,5 @@ pub mod proxy;
 mod demo_files;
 mod front;
 mod process;
+mod settle;
 mod upkeep;
