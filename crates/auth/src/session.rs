@@ -44,7 +44,7 @@ impl Scopes {
 }
 
 /// What is known of a session. Times are milliseconds since the Unix epoch.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct SessionFacts {
     /// The session's id.
     pub id: SessionId,

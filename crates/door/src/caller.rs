@@ -2,10 +2,9 @@
 
 use crate::problem::Problem;
 use ahash::AHashMap;
-use async_trait::async_trait;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use doorman_auth::{AuthError, Revocations, Session};
+use doorman_auth::{AuthError, Authority, Revocations, Session, Verified};
 use doorman_core::code::Code;
 use doorman_core::principal::{Identity, Principal};
 use doorman_core::secret::Secret;
@@ -21,21 +20,6 @@ const ON_BEHALF_OF: HeaderName = HeaderName::from_static("doorman-on-behalf-of")
 const USER_TOKEN: HeaderName = HeaderName::from_static("doorman-user-token");
 /// Callers remembered by one thread.
 const MAX_CALLERS: usize = 10_000;
-
-/// Checks credentials that no thread remembers.
-#[async_trait]
-pub trait Authenticate: Send + Sync + 'static {
-    /// The live session of a token, and when the token itself ends (ms).
-    async fn bearer(&self, token: &str, client_ip: IpAddr) -> Result<(Arc<Session>, u64), AuthError>;
-
-    /// The session of a user or service account with a password.
-    async fn basic(
-        &self,
-        name: &str,
-        password: &Secret,
-        client_ip: IpAddr,
-    ) -> Result<Arc<Session>, AuthError>;
-}
 
 /// A verified caller: whose credential, on whose behalf, and what policy must know of them.
 pub struct Caller {
@@ -309,17 +293,20 @@ fn basic_parts(encoded: &str) -> Option<(String, Secret)> {
 
 /// Makes a caller of credentials that no thread remembers.
 pub async fn verify(
-    authenticate: &dyn Authenticate,
+    authenticate: &dyn Authority,
     policies: &PolicySet,
     credentials: &Credentials,
     client_ip: IpAddr,
 ) -> Result<Caller, Refusal> {
     let (actor, ends_ms) = match &credentials.credential {
-        Credential::Bearer(token) => authenticate.bearer(token, client_ip).await?,
+        Credential::Bearer(token) => {
+            let Verified { session, token_expires_ms } = authenticate.verify_bearer(token).await?;
+            (session, token_expires_ms)
+        }
         Credential::Basic(encoded) => {
             let (name, password) =
                 basic_parts(encoded).ok_or_else(|| unauthenticated("malformed Basic credential"))?;
-            (authenticate.basic(&name, &password, client_ip).await?, u64::MAX)
+            (authenticate.verify_basic(&name, &password, client_ip).await?, u64::MAX)
         }
     };
     let Some((name, token)) = &credentials.delegation else {
@@ -351,7 +338,7 @@ fn undelegated(
 }
 
 async fn delegated(
-    authenticate: &dyn Authenticate,
+    authenticate: &dyn Authority,
     policies: &PolicySet,
     (actor, actor_ends_ms): (Arc<Session>, u64),
     name: &str,
@@ -368,7 +355,7 @@ async fn delegated(
         }
     };
     let by = |why: &str| format!("service:{service} for {name}: {why}");
-    let (subject, ends_ms) = match authenticate.bearer(token, client_ip).await {
+    let Verified { session: subject, token_expires_ms: ends_ms } = match authenticate.verify_bearer(token).await {
         Ok(proven) => proven,
         Err(error) if error.code == Code::DirectoryUnavailable || error.code == Code::AuditUnavailable => {
             return Err(error.into());

@@ -2,7 +2,7 @@
 
 use crate::attempt::{Origin, clipped, put_caller, put_target};
 use crate::body::{AnswerBody, InBody, ReadError};
-use crate::caller::{Authenticate, Caller, Callers, Credentials, Refusal, verify};
+use crate::caller::{Caller, Callers, Credentials, Refusal, verify};
 use crate::catalog::Catalog;
 use crate::config::DoorConfig;
 use crate::fanout;
@@ -17,7 +17,7 @@ use crate::receipt::{Intent, NotCommitted, Receipt, commit};
 use crate::refusals::{self, RefusalGate};
 use crate::streams::Streams;
 use ahash::AHashMap;
-use doorman_auth::{IdentityTokens, Revocations};
+use doorman_auth::{Authority, IdentityTokens, Revocations};
 use doorman_core::code::Code;
 use doorman_core::id::AuditId;
 use doorman_core::keys::SigningKey;
@@ -46,7 +46,7 @@ pub struct DoorShared {
     /// Wall time in milliseconds, never earlier than before.
     pub now_ms: Box<dyn Fn() -> u64 + Send + Sync>,
     /// Checks credentials that no thread remembers.
-    pub authenticate: Arc<dyn Authenticate>,
+    pub authenticate: Arc<dyn Authority>,
     /// What has been revoked.
     pub revocations: Arc<Revocations>,
     /// The policy sets.

@@ -27,7 +27,7 @@ mod tunnel;
 
 pub use attempt::Origin;
 pub use body::AnswerBody;
-pub use caller::{Authenticate, Caller};
+pub use caller::Caller;
 pub use config::{DoorConfig, Rate};
 pub use door::{Door, DoorShared};
 pub use doorman_egress::{Peer, PeerError};

@@ -32,7 +32,7 @@ pub(crate) async fn list_service_accounts(
     Params(page): Params<PageParams>,
 ) -> ApiResult<Json<List<ServiceAccount>>> {
     let (limit, cursor) = page.checked()?;
-    let (accounts, next_cursor) = state.authenticator.list_services(cursor, limit).await?;
+    let (accounts, next_cursor) = state.authenticator.store().list_services(cursor, limit).await?;
     Ok(Json(List { items: accounts.into_iter().map(shape::service_account).collect(), next_cursor }))
 }
 
@@ -70,7 +70,7 @@ pub(crate) async fn show_service_account(
     _caller: Authorized,
     Segments(name): Segments<String>,
 ) -> ApiResult<Json<ServiceAccount>> {
-    Ok(Json(shape::service_account(state.authenticator.service(&name).await?)))
+    Ok(Json(shape::service_account(state.authenticator.store().service(&name).await?)))
 }
 
 /// Change a service account
@@ -94,7 +94,7 @@ pub(crate) async fn update_service_account(
     };
     let detail = [("change", "update"), ("service_account", &*name), ("set", &*said)];
     let change = state.begin(&caller, &detail).await?;
-    let updated = state.authenticator.update_service(&name, set).await.map_err(ApiError::from);
+    let updated = state.authenticator.store().update_service(&name, set).await.map_err(ApiError::from);
     Ok(Json(shape::service_account(state.end(change, &[], updated)?)))
 }
 
@@ -110,7 +110,7 @@ pub(crate) async fn delete_service_account(
     Segments(name): Segments<String>,
 ) -> ApiResult<StatusCode> {
     let change = state.begin(&caller, &[("change", "delete"), ("service_account", &name)]).await?;
-    let deleted = state.authenticator.delete_service(&name).await.map_err(ApiError::from);
+    let deleted = state.authenticator.store().delete_service(&name).await.map_err(ApiError::from);
     state.end(change, &[], deleted)?;
     Ok(StatusCode::NO_CONTENT)
 }
@@ -141,9 +141,9 @@ pub(crate) async fn rotate_service_account(
     }
     let change = state.begin(&caller, &[("change", "rotate"), ("service_account", &name)]).await?;
     let overlap = Duration::from_secs(overlap_s);
-    let rotated = state.authenticator.rotate_service(&name, overlap).await.map_err(ApiError::from);
+    let rotated = state.authenticator.store().rotate_service(&name, overlap).await.map_err(ApiError::from);
     let secret = state.end(change, &[], rotated)?;
-    let about = shape::service_account(state.authenticator.service(&name).await?);
+    let about = shape::service_account(state.authenticator.store().service(&name).await?);
     Ok(Json(ServiceAccountSecret { secret: secret.expose().to_owned(), about }))
 }
 

@@ -2,7 +2,7 @@
 
 use async_trait::async_trait;
 use doorman_auth::directory::{Directory, DirectoryError, DirectoryUser, RefusedReason};
-use doorman_auth::{AuthError, AuthSettings, Authenticator, Clock, KeyRing, Revocations, Session};
+use doorman_auth::{AuthError, AuthSettings, Authenticator, Clock, IdentityStore, KeyRing, Revocations, Session};
 use doorman_core::keys::KeyUse;
 use doorman_core::secret::Secret;
 use doorman_store::{Database, DatabaseConfig};
@@ -179,7 +179,8 @@ pub async fn replica(
     let keys = KeyRing::open_or_create(&dir.join("keys"), &KeyUse::ALL, clock.clone()).unwrap();
     let revocations = Arc::new(Revocations::open(database).await.unwrap());
     let settings = AuthSettings::default();
-    Authenticator::new(settings, keys, clock.clone(), directory, database.clone(), revocations)
+    let store = IdentityStore::new(clock.clone(), database.clone(), revocations);
+    Authenticator::new(settings, keys, directory, store)
 }
 
 pub fn wall_ms() -> u64 {

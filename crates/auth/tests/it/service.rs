@@ -37,20 +37,20 @@ async fn two_secrets_are_good_during_a_rotation_and_the_old_one_ends() {
     let rig = Rig::new().await;
     let (_, old) = rig.auth.create_service("svc", ServiceChange::default(), None).await.unwrap();
     rig.basic("svc", old.expose()).await.unwrap();
-    let new = rig.auth.rotate_service("svc", Duration::from_secs(600)).await.unwrap();
-    assert_eq!(rig.auth.service("svc").await.unwrap().secrets, 2);
+    let new = rig.auth.store().rotate_service("svc", Duration::from_secs(600)).await.unwrap();
+    assert_eq!(rig.auth.store().service("svc").await.unwrap().secrets, 2);
     for secret in [&old, &new] {
         rig.basic("svc", secret.expose()).await.unwrap();
     }
     rig.clock.advance(11 * MINUTE);
     assert!(rig.basic("svc", old.expose()).await.is_err());
     rig.basic("svc", new.expose()).await.unwrap();
-    assert_eq!(rig.auth.service("svc").await.unwrap().secrets, 1);
+    assert_eq!(rig.auth.store().service("svc").await.unwrap().secrets, 1);
 
-    let newest = rig.auth.rotate_service("svc", Duration::ZERO).await.unwrap();
+    let newest = rig.auth.store().rotate_service("svc", Duration::ZERO).await.unwrap();
     assert!(rig.basic("svc", new.expose()).await.is_err());
     rig.basic("svc", newest.expose()).await.unwrap();
-    assert_eq!(rig.auth.rotate_service("none", Duration::ZERO).await.refusal().code, Code::NotFound);
+    assert_eq!(rig.auth.store().rotate_service("none", Duration::ZERO).await.refusal().code, Code::NotFound);
 }
 
 #[tokio::test]
@@ -62,18 +62,18 @@ async fn disabling_or_deleting_ends_sessions_and_tokens_at_once_and_on_other_rep
     let (token, _) = other.issue_service(&session, ip(HOME)).await.unwrap();
     other.verify_bearer(token.expose()).await.unwrap();
     let disabled = ServiceChange { disabled: Some(true), ..Default::default() };
-    assert!(rig.auth.update_service("svc", disabled).await.unwrap().disabled);
+    assert!(rig.auth.store().update_service("svc", disabled).await.unwrap().disabled);
     other.tick().await;
     assert_eq!(other.verify_basic("svc", &made, ip(HOME)).await.refusal().code, Code::BadCredentials);
     assert_eq!(other.verify_bearer(token.expose()).await.refusal().code, Code::TokenRevoked);
 
     let enabled = ServiceChange { disabled: Some(false), ..Default::default() };
-    rig.auth.update_service("svc", enabled).await.unwrap();
+    rig.auth.store().update_service("svc", enabled).await.unwrap();
     other.verify_basic("svc", &made, ip(HOME)).await.unwrap();
-    rig.auth.delete_service("svc").await.unwrap();
+    rig.auth.store().delete_service("svc").await.unwrap();
     other.tick().await;
     assert_eq!(other.verify_basic("svc", &made, ip(HOME)).await.refusal().code, Code::BadCredentials);
-    assert_eq!(rig.auth.delete_service("svc").await.refusal().code, Code::NotFound);
+    assert_eq!(rig.auth.store().delete_service("svc").await.refusal().code, Code::NotFound);
 }
 
 #[tokio::test]
@@ -89,7 +89,7 @@ async fn a_secret_is_taken_only_from_the_accounts_networks() {
         assert_eq!(error.code, Code::BadCredentials);
         assert!(error.audit_reason.contains(from), "{}", error.audit_reason);
     }
-    let error = rig.auth.update_service("svc", networks(&["10.0.0.0/33"])).await.refusal();
+    let error = rig.auth.store().update_service("svc", networks(&["10.0.0.0/33"])).await.refusal();
     assert_eq!(error.code, Code::Invalid);
 }
 
@@ -130,10 +130,10 @@ async fn use_is_noted_and_accounts_are_listed_by_name() {
     }
     rig.basic("b", "a-long-secret").await.unwrap();
     rig.auth.tidy().await;
-    let (page, next) = rig.auth.list_services(None, 2).await.unwrap();
+    let (page, next) = rig.auth.store().list_services(None, 2).await.unwrap();
     assert_eq!(page.iter().map(|account| &*account.name).collect::<Vec<_>>(), ["a", "b"]);
     assert_eq!((page[0].last_used_ms, page[1].last_used_ms), (None, Some(rig.clock.now_ms())));
-    let (page, next) = rig.auth.list_services(next.as_deref(), 2).await.unwrap();
+    let (page, next) = rig.auth.store().list_services(next.as_deref(), 2).await.unwrap();
     assert_eq!((page.len(), &*page[0].name, next), (1, "c", None));
     let short = rig.auth.create_service("d", ServiceChange::default(), Some(secret("short"))).await;
     assert_eq!(short.refusal().code, Code::Invalid);

@@ -208,7 +208,7 @@ async fn many_verifications_leave_nothing_behind() {
             let _ = rig.auth.verify_user_token("alice", token.expose()).await.unwrap().unwrap();
         }
     }
-    let (rows, _) = rig.auth.list_sessions(None, None, 10).await.unwrap();
+    let (rows, _) = rig.auth.store().list_sessions(None, None, 10).await.unwrap();
     assert_eq!(rows.iter().map(|info| info.facts.id).collect::<Vec<_>>(), [session.id]);
 }
 
