@@ -5,6 +5,7 @@
 
 pub mod canonical;
 pub mod code;
+pub mod duration;
 pub mod export;
 pub mod header;
 pub mod id;
@@ -15,6 +16,7 @@ pub mod pass;
 pub mod peers;
 pub mod principal;
 pub mod record;
+pub mod rollout;
 pub mod secret;
 pub mod statement;
 pub mod target;

@@ -29,6 +29,19 @@ pub struct Origin {
     pub retry_of: Option<AuditId>,
     /// Fencing number of a bulk item; 0 otherwise.
     pub fence: u64,
+    /// The item of a run that this is.
+    pub item: Option<ItemRef>,
+}
+
+/// Names one item of a run.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct ItemRef {
+    /// The job's id (a UUID).
+    pub job: [u8; 16],
+    /// The run's id (a UUID).
+    pub run: [u8; 16],
+    /// The item's place in the run's input, from 0.
+    pub index: u64,
 }
 
 /// Headers for the log: those of the client or the service, secrets masked, names of what was masked.
@@ -171,6 +184,11 @@ pub(crate) fn record(
     record.decision = Some("permit".into());
     record.policies = permit.policies().iter().map(|name| Cow::Borrowed(&**name)).collect();
     record.retry_of = origin.retry_of;
+    if let Some(item) = origin.item {
+        record.job = Some(AuditId(item.job).to_string().into());
+        record.run = Some(AuditId(item.run).to_string().into());
+        record.item = Some(item.index);
+    }
     Draft::new(record)
 }
 

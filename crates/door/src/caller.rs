@@ -12,7 +12,6 @@ use doorman_policy::{PolicySet, Subject};
 use http::{HeaderMap, HeaderName, header};
 use std::cell::RefCell;
 use std::net::IpAddr;
-use std::rc::Rc;
 use std::sync::Arc;
 
 const TOKEN: HeaderName = HeaderName::from_static("doorman-token");
@@ -39,6 +38,13 @@ impl Caller {
     /// A caller that acts for itself.
     pub fn direct(session: Arc<Session>, proof_ends_ms: u64) -> Self {
         Self::new(Identity::Direct(session.principal.clone()), session.clone(), session, proof_ends_ms)
+    }
+
+    /// A service that goes on acting for a user whose login was proven when the run began that they act in.
+    pub fn granted(actor: Arc<Session>, subject: Arc<Session>, proof_ends_ms: u64) -> Self {
+        let identity =
+            Identity::Delegated { actor: actor.principal.clone(), subject: subject.principal.clone() };
+        Self::new(identity, actor, subject, proof_ends_ms)
     }
 
     fn new(identity: Identity, actor: Arc<Session>, subject: Arc<Session>, proof_ends_ms: u64) -> Self {
@@ -102,7 +108,7 @@ impl Caller {
         [Some(self.actor.id), self.is_delegated().then_some(self.subject.id)]
     }
 
-    fn is_live(&self, now_ms: u64) -> bool {
+    pub(crate) fn is_live(&self, now_ms: u64) -> bool {
         now_ms < self.proof_ends_ms
             && self.actor.is_live(now_ms)
             && (!self.is_delegated() || self.subject.is_live(now_ms))
@@ -394,7 +400,7 @@ pub(crate) struct Callers {
 }
 
 struct Known {
-    caller: Rc<Caller>,
+    caller: Arc<Caller>,
     /// The revocation epoch at which the sessions were last looked up.
     epoch: u64,
     /// The policy set that allowed the delegation.
@@ -413,7 +419,7 @@ impl Callers {
         revocations: &Revocations,
         policy_version: u64,
         now_ms: u64,
-    ) -> Option<Rc<Caller>> {
+    ) -> Option<Arc<Caller>> {
         let mut known = self.known.borrow_mut();
         let entry = known.get_mut(credentials)?;
         let epoch = revocations.epoch();
@@ -432,7 +438,7 @@ impl Callers {
     pub(crate) fn remember(
         &self,
         credentials: Credentials,
-        caller: Rc<Caller>,
+        caller: Arc<Caller>,
         epoch: u64,
         policy_version: u64,
     ) {

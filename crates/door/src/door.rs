@@ -5,6 +5,7 @@ use crate::body::{AnswerBody, InBody, ReadError};
 use crate::caller::{Caller, Callers, Credentials, Refusal, verify};
 use crate::catalog::Catalog;
 use crate::config::DoorConfig;
+use crate::courier::{self, Courier};
 use crate::fanout;
 use crate::forward::{Upgrade, forward};
 use crate::headers::{self, Client};
@@ -21,7 +22,7 @@ use doorman_auth::{Authority, IdentityTokens, Revocations};
 use doorman_core::code::Code;
 use doorman_core::id::AuditId;
 use doorman_core::keys::SigningKey;
-use doorman_core::record::{Kind, Record};
+use doorman_core::record::{Kind, OutcomeState, Record};
 use doorman_core::target::{self, Selector, Target, TargetError};
 use doorman_egress::{Pool, Protocol};
 use doorman_net::Conn;
@@ -33,11 +34,12 @@ use std::net::IpAddr;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
+use std::time::Duration;
 use tokio::runtime::Handle;
 
 /// With what Doorman adds they stay below the hundred that a proxy's listener reads.
 const MAX_HEADERS: usize = 88;
-const REASON: HeaderName = HeaderName::from_static("doorman-reason");
+pub(crate) const REASON: HeaderName = HeaderName::from_static("doorman-reason");
 
 /// What all threads of a process share.
 pub struct DoorShared {
@@ -67,6 +69,8 @@ pub struct DoorShared {
     pub draining: AtomicBool,
     /// Where what may block or wait long is run.
     pub control: Handle,
+    /// Takes orders of this process's own for the server threads.
+    pub courier: Courier,
 }
 
 /// The state of the door on one server thread.
@@ -96,6 +100,10 @@ const IDENTITY_REUSE_MS: u64 = 10_000;
 impl DoorThread {
     pub(crate) fn now_ms(&self) -> u64 {
         (self.shared.now_ms)()
+    }
+
+    pub(crate) fn shared(&self) -> &DoorShared {
+        &self.shared
     }
 
     pub(crate) fn config(&self) -> &DoorConfig {
@@ -211,14 +219,23 @@ pub struct Door {
     thread: Rc<DoorThread>,
 }
 
+/// A request's body: still to be read from a client, or all there.
+pub(crate) enum Payload {
+    Client(Incoming),
+    Ready(bytes::Bytes),
+}
+
 /// What is known of a request before anything is judged.
-struct Arrival {
-    method: Method,
-    headers: HeaderMap,
-    client_ip: IpAddr,
-    is_tls: bool,
-    arrived_ms: u64,
-    reason: Option<Box<str>>,
+pub(crate) struct Arrival {
+    pub(crate) method: Method,
+    pub(crate) headers: HeaderMap,
+    pub(crate) client_ip: IpAddr,
+    pub(crate) is_tls: bool,
+    pub(crate) arrived_ms: u64,
+    pub(crate) reason: Option<Box<str>>,
+    pub(crate) approved: bool,
+    pub(crate) origin: Origin,
+    pub(crate) patience: Option<Duration>,
 }
 
 impl Door {
@@ -242,14 +259,16 @@ impl Door {
         });
         let sweeper = Rc::downgrade(&thread);
         tokio::task::spawn_local(async move {
-            let mut seconds = tokio::time::interval(std::time::Duration::from_secs(1));
+            let mut seconds = tokio::time::interval(Duration::from_secs(1));
             loop {
                 seconds.tick().await;
                 let Some(thread) = sweeper.upgrade() else { return };
                 thread.streams.sweep(&thread.shared.revocations);
             }
         });
-        Rc::new(Self { thread })
+        let door = Rc::new(Self { thread });
+        courier::serve(&door);
+        door
     }
 
     /// Judges: the first step of sending. What is denied is the caller's to write down.
@@ -258,7 +277,7 @@ impl Door {
     /// [`Denial`].
     pub fn authorize(
         &self,
-        caller: Rc<Caller>,
+        caller: Arc<Caller>,
         target: Target,
         method: Method,
         facts: Facts,
@@ -299,6 +318,9 @@ impl Door {
             client_ip: canonical(conn.peer().ip()),
             is_tls: conn.is_tls(),
             arrived_ms: self.thread.now_ms(),
+            approved: false,
+            origin: Origin { channel: channel_of(&parts.headers), ..Origin::default() },
+            patience: None,
             headers: parts.headers,
         };
         let target = match self.parse(&arrival, &parts.uri, parts.version, conn) {
@@ -321,16 +343,17 @@ impl Door {
                 return self.deny_request(&arrival, &caller, &target, problem, &[]).await;
             }
         };
-        self.send(arrival, caller, consumes_authorization, target, body, upgrade).await
+        self.send(arrival, caller, consumes_authorization, target, Payload::Client(body), upgrade).await
     }
 
-    async fn send(
+    /// Judge, commit, sign, send: the one way through, for clients' requests and for [`Order`](crate::courier::Order)s.
+    pub(crate) async fn send(
         &self,
         arrival: Arrival,
-        caller: Rc<Caller>,
+        caller: Arc<Caller>,
         consumes_authorization: bool,
         target: Target,
-        body: Incoming,
+        payload: Payload,
         upgrade: Option<Upgrade>,
     ) -> Response<AnswerBody> {
         let thread = &self.thread;
@@ -339,6 +362,7 @@ impl Door {
             reason: arrival.reason.clone(),
             client_ip: arrival.client_ip,
             now_ms: arrival.arrived_ms,
+            approved: arrival.approved,
         };
         let permit =
             match thread.judge.authorize(&policies, caller.clone(), target, arrival.method.clone(), facts) {
@@ -349,28 +373,31 @@ impl Door {
             let target = permit.target().clone();
             return self.deny_request(&arrival, &caller, &target, problem, &[]).await;
         }
-        let body = match self.read_body(body, upgrade.is_some()).await {
-            Ok(body) => body,
-            Err(problem) => {
-                let target = permit.target().clone();
-                return self.deny_request(&arrival, &caller, &target, problem, &[]).await;
-            }
+        let body = match payload {
+            Payload::Ready(bytes) => InBody::Whole(bytes, None),
+            Payload::Client(body) => match self.read_body(body, upgrade.is_some()).await {
+                Ok(body) => body,
+                Err(problem) => {
+                    let target = permit.target().clone();
+                    return self.deny_request(&arrival, &caller, &target, problem, &[]).await;
+                }
+            },
         };
         let client =
             Client { ip: arrival.client_ip, is_tls: arrival.is_tls, host: arrival.headers.get(header::HOST) };
         let target = permit.target();
         let headers =
             headers::outbound(thread, &arrival.headers, consumes_authorization, &caller, target, &client);
-        let origin = Origin { channel: channel_of(&arrival.headers), ..Origin::default() };
+        let (origin, patience) = (arrival.origin, arrival.patience);
         if *permit.target().selector() == Selector::All {
-            return match fanout::send_to_all(thread, permit, headers, body, origin).await {
+            return match fanout::send_to_all(thread, permit, headers, body, origin, patience).await {
                 Ok(answer) => answer,
                 Err(denied) => {
                     self.deny_request(&arrival, &caller, &denied.target, denied.problem, &[]).await
                 }
             };
         }
-        match commit(thread, Intent { permit, headers, body, origin }).await {
+        match commit(thread, Intent { permit, headers, body, origin, patience }).await {
             Ok(receipt) => forward(thread, receipt, upgrade).await,
             Err(NotCommitted::Failed(problem, _)) if problem.code == Code::AuditUnavailable => {
                 problem.into_response()
@@ -389,26 +416,10 @@ impl Door {
         version: Version,
         conn: &Conn,
     ) -> Result<Target, Refusal> {
-        let invalid = |detail: &str| {
-            Refusal::new(
-                Problem::new(Code::Invalid, detail)
-                    .hint("Send an ordinary HTTP request to /r/{region}/{service}/…"),
-                detail,
-            )
-        };
-        if !is_known_method(&arrival.method) {
-            let refused = invalid("The method is not one that Doorman forwards.");
-            return Err(Refusal {
-                problem: refused.problem.status(StatusCode::METHOD_NOT_ALLOWED),
-                ..refused
-            });
-        }
-        if arrival.headers.len() > MAX_HEADERS {
-            let refused = invalid("The request has too many headers.");
-            return Err(Refusal {
-                problem: refused.problem.status(StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE),
-                ..refused
-            });
+        let invalid = |detail: &str| Refusal::new(invalid(detail), detail);
+        if let Some(problem) = not_forwardable(&arrival.method, &arrival.headers) {
+            let why = problem.detail.clone();
+            return Err(Refusal::new(problem, why));
         }
         if version < Version::HTTP_2 && uri.authority().is_some() {
             return Err(invalid("The request target is in absolute form."));
@@ -431,7 +442,7 @@ impl Door {
             .map_err(target_refused)
     }
 
-    async fn authenticate(&self, arrival: &Arrival) -> Result<(Rc<Caller>, bool), Refusal> {
+    async fn authenticate(&self, arrival: &Arrival) -> Result<(Arc<Caller>, bool), Refusal> {
         let thread = &self.thread;
         let shared = &thread.shared;
         let subprotocol = headers::subprotocol_token(&arrival.headers);
@@ -456,7 +467,7 @@ impl Door {
                     error.to_string(),
                 )
             })??;
-        let caller = Rc::new(verified);
+        let caller = Arc::new(verified);
         thread.callers.remember(credentials, caller.clone(), epoch, policies.version());
         Ok((caller, consumes))
     }
@@ -473,6 +484,10 @@ impl Door {
             }
             ReadError::Broken => Problem::new(Code::Invalid, "The body broke off. Nothing was sent."),
         })
+    }
+
+    pub(crate) fn thread(&self) -> &Rc<DoorThread> {
+        &self.thread
     }
 
     /// What the catalog knows not to exist. A region whose proxies have not answered yet is not judged here.
@@ -509,7 +524,7 @@ impl Door {
     }
 
     /// Writes down what a verified caller was refused, and tells them.
-    async fn deny_request(
+    pub(crate) async fn deny_request(
         &self,
         arrival: &Arrival,
         caller: &Caller,
@@ -526,7 +541,9 @@ impl Door {
         match self.thread.outbox.commit_refusal(draft).await {
             Ok(id) => {
                 problem.audit_id = Some(id);
-                problem.into_response()
+                let mut response = problem.into_response();
+                response.extensions_mut().insert(OutcomeState::Denied);
+                response
             }
             Err(failure) => Problem::from(failure).into_response(),
         }
@@ -537,7 +554,7 @@ impl Door {
         record.decision = Some("deny".into());
         record.method = Some(arrival.method.as_str().into());
         record.client_ip = Some(arrival.client_ip.to_string().into());
-        record.channel = Some(channel_of(&arrival.headers).into());
+        record.channel = Some(arrival.origin.channel.into());
         record.user_agent = arrival
             .headers
             .get(header::USER_AGENT)
@@ -579,7 +596,7 @@ fn abandon_now(attempt: AuditId) -> Draft {
     outcome::abandoned(attempt, attempt.unix_ms())
 }
 
-fn target_refused(error: TargetError) -> Refusal {
+pub(crate) fn target_refused(error: TargetError) -> Refusal {
     let (code, hint) = match error {
         TargetError::NotTheDoor => (Code::NotFound, "The door is /r/{region}/{service}[@{instance}]/{path}."),
         TargetError::Region => (Code::UnknownRegion, "`doorman regions` lists them."),
@@ -614,6 +631,21 @@ fn with_reason(mut arrival: Arrival) -> Result<Arrival, (Arrival, Problem)> {
             Err((arrival, problem))
         }
     }
+}
+
+fn invalid(detail: &str) -> Problem {
+    Problem::new(Code::Invalid, detail).hint("Send an ordinary HTTP request to /r/{region}/{service}/…")
+}
+
+/// What is wrong with a request whatever its target is.
+pub(crate) fn not_forwardable(method: &Method, headers: &HeaderMap) -> Option<Problem> {
+    if !is_known_method(method) {
+        let problem = invalid("The method is not one that Doorman forwards.");
+        return Some(problem.status(StatusCode::METHOD_NOT_ALLOWED));
+    }
+    (headers.len() > MAX_HEADERS).then(|| {
+        invalid("The request has too many headers.").status(StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE)
+    })
 }
 
 fn is_known_method(method: &Method) -> bool {

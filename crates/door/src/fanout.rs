@@ -17,7 +17,7 @@ use http_body_util::{BodyExt as _, Limited};
 use serde::Serialize;
 use std::collections::BTreeMap;
 use std::rc::Rc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 /// Bytes kept of each instance's body.
 const MAX_BODY: usize = 1024 * 1024;
@@ -43,6 +43,7 @@ pub(crate) async fn send_to_all(
     headers: HeaderMap,
     body: InBody,
     origin: Origin,
+    patience: Option<Duration>,
 ) -> Result<Response<AnswerBody>, Denial> {
     let refuse = |code, detail: &str, hint: &str| Denial {
         problem: Problem::new(code, detail).hint(hint),
@@ -89,6 +90,7 @@ pub(crate) async fn send_to_all(
                     headers: headers.clone(),
                     body: InBody::Whole(bytes.clone(), None),
                     origin,
+                    patience,
                 };
                 tokio::task::spawn_local(send_to_one(thread.clone(), intent, instance))
             })

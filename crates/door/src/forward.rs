@@ -35,7 +35,7 @@ pub(crate) async fn forward(
     receipt: Receipt,
     upgrade: Option<Upgrade>,
 ) -> Response<AnswerBody> {
-    let ReceiptParts { permit, headers, body, claim, mut route, origin, audit_id, mut pass } =
+    let ReceiptParts { permit, headers, body, claim, mut route, origin, audit_id, mut pass, patience } =
         receipt.into_parts();
     let target = permit.target();
     let is_retriable = body.is_whole();
@@ -45,11 +45,12 @@ pub(crate) async fn forward(
     let uri: Uri = match target.door_path_and_query().parse() {
         Ok(uri) => uri,
         Err(_) => {
-            guard.failed(OutcomeState::Unsent, Code::Invalid, "the target is no URI");
-            return answer_problem(Problem::new(Code::Invalid, "The target cannot be forwarded."), audit_id);
+            let problem = Problem::new(Code::Invalid, "The target cannot be forwarded.");
+            return fail(guard, OutcomeState::Unsent, "the target is no URI", problem);
         }
     };
     let protocol = thread.protocol_of(target);
+    let patience = patience.unwrap_or(thread.config().response_timeout);
     let mut body = Some(body);
     for attempt in 1..=MAX_PASSES {
         let out = match (body.take(), &whole) {
@@ -68,10 +69,7 @@ pub(crate) async fn forward(
             out_headers.insert(PASS, value);
         }
         fit_link(&mut request, &route.peer, protocol, upgrade.as_ref());
-        let sent = thread
-            .pool()
-            .send(route.key, &route.peer, protocol, request, Some(thread.config().response_timeout))
-            .await;
+        let sent = thread.pool().send(route.key, &route.peer, protocol, request, Some(patience)).await;
         let why = match sent {
             Ok(response) if !response.headers().contains_key(REFUSAL) => {
                 return answered(thread, guard, &permit, response, upgrade).await;
@@ -95,24 +93,18 @@ pub(crate) async fn forward(
             None
         };
         let Some(next) = next else {
-            guard.failed(OutcomeState::Unsent, Code::RegionUnavailable, &why);
-            return answer_problem(region_unavailable(target.region()), audit_id);
+            return fail(guard, OutcomeState::Unsent, &why, region_unavailable(target.region()));
         };
         let errand = Errand { permit: &permit, headers: &headers, claim, route: &next, origin };
         match commit_second_pass(thread, errand, audit_id).await {
             Ok(second) => (pass, route) = (second, next),
             Err(failure) => {
-                guard.failed(
-                    OutcomeState::Unsent,
-                    Code::AuditUnavailable,
-                    "a second pass could not be committed",
-                );
-                return answer_problem(failure.into(), audit_id);
+                let why = "a second pass could not be committed";
+                return fail(guard, OutcomeState::Unsent, why, failure.into());
             }
         }
     }
-    guard.failed(OutcomeState::Unsent, Code::RegionUnavailable, "no proxy took it");
-    answer_problem(region_unavailable(target.region()), audit_id)
+    fail(guard, OutcomeState::Unsent, "no proxy took it", region_unavailable(target.region()))
 }
 
 /// Nobody knows whether the request arrived.
@@ -122,30 +114,30 @@ fn lost(
     permit: &crate::permit::Permit,
     error: SendError,
 ) -> Response<AnswerBody> {
-    let audit_id = guard.attempt();
     thread.catalog().poke.notify_waiters();
-    let problem = match error {
-        SendError::Timeout => {
-            guard.failed(OutcomeState::Unknown, Code::Timeout, "the proxy did not answer in time");
-            Problem::new(Code::Timeout, "No answer came in time. The request may have been carried out.")
-        }
+    let (why, problem) = match error {
+        SendError::Timeout => (
+            "the proxy did not answer in time".to_owned(),
+            Problem::new(Code::Timeout, "No answer came in time. The request may have been carried out."),
+        ),
         error => {
-            guard.failed(OutcomeState::Unknown, Code::RegionUnavailable, &error.to_string());
-            Problem::new(
-                Code::RegionUnavailable,
-                format!(
-                    "The connection to region {} broke. The request may have been carried out.",
-                    permit.target().region()
-                ),
-            )
+            let region = permit.target().region();
+            let detail =
+                format!("The connection to region {region} broke. The request may have been carried out.");
+            (error.to_string(), Problem::new(Code::RegionUnavailable, detail))
         }
     };
-    answer_problem(problem.hint("Look at the service before you send it again."), audit_id)
+    let problem = problem.hint("Look at the service before you send it again.");
+    fail(guard, OutcomeState::Unknown, &why, problem)
 }
 
-fn answer_problem(mut problem: Problem, audit_id: doorman_core::id::AuditId) -> Response<AnswerBody> {
-    problem.audit_id = Some(audit_id);
-    problem.into_response()
+/// Writes down that there is no answer of the service's, and says so. The answer's extensions hold the state.
+fn fail(guard: OutcomeGuard, state: OutcomeState, why: &str, mut problem: Problem) -> Response<AnswerBody> {
+    problem.audit_id = Some(guard.attempt());
+    guard.failed(state, problem.code, why);
+    let mut response = problem.into_response();
+    response.extensions_mut().insert(state);
+    response
 }
 
 /// The proxy answered: with the service's answer, or saying that there is none.
@@ -171,14 +163,9 @@ async fn answered(
     let ticket = thread.streams().open(permit.caller());
     if status == StatusCode::SWITCHING_PROTOCOLS {
         let Some(client) = upgrade else {
-            guard.failed(
-                OutcomeState::Unknown,
-                Code::ServiceUnreachable,
-                "the service switched protocols unasked",
-            );
             let problem =
                 Problem::new(Code::ServiceUnreachable, "The service switched protocols without being asked.");
-            return answer_problem(problem, audit_id);
+            return fail(guard, OutcomeState::Unknown, "the service switched protocols unasked", problem);
         };
         tunnel::copy_upgrade_headers(response.headers(), &mut client_headers);
         if client.offers_doorman && !client_headers.contains_key(header::SEC_WEBSOCKET_PROTOCOL) {
@@ -219,14 +206,13 @@ fn turned_away(
     permit: &crate::permit::Permit,
     status: StatusCode,
 ) -> Response<AnswerBody> {
-    let audit_id = guard.attempt();
     let is_large = matches!(status, StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE | StatusCode::URI_TOO_LONG);
     let code = if is_large { Code::TooLarge } else { Code::RegionUnavailable };
-    guard.failed(OutcomeState::Unsent, code, &format!("the proxy's listener answered {status}"));
     let region = permit.target().region();
     let detail =
         format!("The proxy of {region} could not read the request ({status}). No byte of it was sent.");
-    answer_problem(Problem::new(code, detail).hint("Send fewer and shorter headers."), audit_id)
+    let problem = Problem::new(code, detail).hint("Send fewer and shorter headers.");
+    fail(guard, OutcomeState::Unsent, &format!("the proxy's listener answered {status}"), problem)
 }
 
 /// What a proxy says of a request that it could not bring to an end.
@@ -236,7 +222,6 @@ fn proxy_problem(
     code: &str,
     headers: &http::HeaderMap,
 ) -> Response<AnswerBody> {
-    let audit_id = guard.attempt();
     let text = |name: &str| headers.get(name).and_then(|value| value.to_str().ok()).unwrap_or_default();
     let sent = text("doorman-sent") != "no";
     let state = if sent { OutcomeState::Unknown } else { OutcomeState::Unsent };
@@ -244,7 +229,6 @@ fn proxy_problem(
         Code::ALL.iter().copied().find(|known| known.as_str() == code).unwrap_or(Code::RegionUnavailable);
     let target = permit.target();
     let why = text("doorman-detail");
-    guard.failed(state, code, why);
     let place = format!("{}/{}", target.region(), target.service());
     let fate =
         if sent { "The request may have been carried out." } else { "No byte of the request was sent." };
@@ -270,9 +254,7 @@ fn proxy_problem(
             "Ask the operators to look at the proxy's log.",
         ),
     };
-    let mut problem = Problem::new(code, detail).hint(hint);
-    problem.audit_id = Some(audit_id);
-    problem.into_response()
+    fail(guard, state, why, Problem::new(code, detail).hint(hint))
 }
 
 /// Makes the request fit the connection to the proxy.

@@ -14,6 +14,7 @@ pub mod redact;
 pub mod refusals;
 
 mod attempt;
+pub mod courier;
 mod door;
 mod fanout;
 mod forward;
@@ -25,10 +26,11 @@ mod receipt;
 mod streams;
 mod tunnel;
 
-pub use attempt::Origin;
+pub use attempt::{ItemRef, Origin};
 pub use body::AnswerBody;
 pub use caller::Caller;
 pub use config::{DoorConfig, Rate};
+pub use courier::{Courier, Delivery, Order};
 pub use door::{Door, DoorShared};
 pub use doorman_egress::{Peer, PeerError};
 pub use permit::{Denial, Facts, Permit};

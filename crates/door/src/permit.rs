@@ -8,7 +8,6 @@ use doorman_core::target::Target;
 use doorman_policy::{Decision, DenialKind, PolicySet, RequestContext};
 use std::cell::RefCell;
 use std::net::IpAddr;
-use std::rc::Rc;
 use std::sync::Arc;
 
 /// Decisions remembered by one thread.
@@ -16,7 +15,7 @@ const MAX_DECISIONS: usize = 20_000;
 
 /// Proof that policy allowed this caller this action on this target. It is consumed by the commit.
 pub struct Permit {
-    caller: Rc<Caller>,
+    caller: Arc<Caller>,
     target: Target,
     method: http::Method,
     decision: Decision,
@@ -33,10 +32,12 @@ pub struct Facts {
     pub client_ip: IpAddr,
     /// When the request arrived.
     pub now_ms: u64,
+    /// Whether another person has approved this very request.
+    pub approved: bool,
 }
 
 impl Permit {
-    pub(crate) fn caller(&self) -> &Rc<Caller> {
+    pub(crate) fn caller(&self) -> &Arc<Caller> {
         &self.caller
     }
 
@@ -101,7 +102,7 @@ impl Judge {
     pub(crate) fn authorize(
         &self,
         policies: &PolicySet,
-        caller: Rc<Caller>,
+        caller: Arc<Caller>,
         target: Target,
         method: http::Method,
         facts: Facts,
@@ -121,7 +122,7 @@ impl Judge {
             path: target.policy_path(),
             instance: target.selector().as_str(),
             reason: facts.reason.as_deref(),
-            approved: false,
+            approved: facts.approved,
             time: i64::try_from(facts.now_ms / 1_000).unwrap_or(i64::MAX),
             client_ip: facts.client_ip,
             on_behalf: caller.on_behalf(),

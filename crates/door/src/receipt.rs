@@ -14,6 +14,7 @@ use doorman_core::pass::{BodyClaim, Pass};
 use doorman_core::record::{Kind, Record};
 use doorman_core::target::Target;
 use http::HeaderMap;
+use std::time::Duration;
 
 /// How often a request is judged again because policy changed under it.
 const MAX_JUDGEMENTS: usize = 3;
@@ -28,6 +29,7 @@ pub struct Receipt {
     origin: Origin,
     audit_id: AuditId,
     pass: Pass,
+    patience: Option<Duration>,
 }
 
 /// What is to be sent, permitted but not yet written down.
@@ -36,12 +38,14 @@ pub struct Intent {
     pub(crate) headers: HeaderMap,
     pub(crate) body: InBody,
     pub(crate) origin: Origin,
+    /// How long the answer's head is waited for; the door's own time when absent.
+    pub(crate) patience: Option<Duration>,
 }
 
 impl Intent {
     /// A request with a body that is all there. `headers` are taken as they are: they must be end-to-end ones.
     pub fn new(permit: Permit, headers: HeaderMap, body: Bytes, origin: Origin) -> Self {
-        Self { permit, headers, body: InBody::Whole(body, None), origin }
+        Self { permit, headers, body: InBody::Whole(body, None), origin, patience: None }
     }
 }
 
@@ -70,6 +74,7 @@ impl Receipt {
             origin: self.origin,
             audit_id: self.audit_id,
             pass: self.pass,
+            patience: self.patience,
         }
     }
 }
@@ -83,6 +88,7 @@ pub(crate) struct ReceiptParts {
     pub(crate) origin: Origin,
     pub(crate) audit_id: AuditId,
     pub(crate) pass: Pass,
+    pub(crate) patience: Option<Duration>,
 }
 
 /// Writes the attempt down and waits until it is durable.
@@ -113,13 +119,13 @@ pub(crate) async fn commit(thread: &DoorThread, mut intent: Intent) -> Result<Re
             Ok(committed) => {
                 let audit_id = committed.audit_id;
                 let pass = committed.pass(audit_id, parts);
-                let Intent { permit, headers, body, origin } = intent;
-                return Ok(Receipt { permit, headers, body, claim, route, origin, audit_id, pass });
+                let Intent { permit, headers, body, origin, patience } = intent;
+                return Ok(Receipt { permit, headers, body, claim, route, origin, audit_id, pass, patience });
             }
             Err(CommitFailure::PolicyChanged) => {
-                let Intent { permit, headers, body, origin } = intent;
+                let Intent { permit, headers, body, origin, patience } = intent;
                 match permit.judge_again(thread.judge(), &thread.policies()) {
-                    Ok(permit) => intent = Intent { permit, headers, body, origin },
+                    Ok(permit) => intent = Intent { permit, headers, body, origin, patience },
                     Err(denial) => return Err(NotCommitted::Denied(denial)),
                 }
             }

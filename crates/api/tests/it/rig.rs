@@ -83,6 +83,7 @@ impl Rig {
             rate: RateGate::new(None),
             draining: AtomicBool::new(false),
             control: Handle::current(),
+            courier: doorman_door::Courier::default(),
         });
         let config = ApiConfig::new(url.parse().unwrap());
         let state = Arc::new(ApiState { authenticator, database, door, metrics: None, config });

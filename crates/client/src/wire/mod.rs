@@ -3,18 +3,29 @@
 mod audit;
 mod catalog;
 mod identity;
+mod jobs;
 mod problem;
+mod runs;
 
 pub use audit::{
     AuditEntry, AuditQuery, BodyEncoding, Decision, HeaderValue, Headers, Outcome, OutcomeState,
 };
 pub use catalog::{Health, Instance, Region, Service};
+pub use doorman_core::rollout::{
+    Counts, Duplicates, GateSpec, InputSpec, ItemState, JobSpec, Missed, Overlap, PlanSpec, RequestSpec,
+    RetrySpec, Row, RunState, ScheduleSpec, StopSpec, SuccessSpec, WaveSpec,
+};
 pub use identity::{
     Allowed, LoginRequest, LoginResponse, Me, NewPersonalToken, NewServiceAccount, PersonalToken,
     PersonalTokenSecret, Scopes, ServiceAccount, ServiceAccountPatch, ServiceAccountSecret, Session,
     SessionToken, User, VerifyRequest, VerifyResponse,
 };
+pub use jobs::{
+    BulkRequest, Job, JobEdit, JobQuery, Preview, PreviewQuery, Rejected, RejectedRow, RenderedRequest,
+    UploadQuery, UploadedInput,
+};
 pub use problem::{FieldError, Problem};
+pub use runs::{ErrorCount, Item, ItemQuery, ResultsFormat, RetryFailed, Run, RunQuery, RunRequest};
 
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;

@@ -124,6 +124,7 @@ pub async fn start(config: ApiConfig) -> anyhow::Result<Api> {
             refusals: RefusalGate::default(),
             draining: AtomicBool::new(false),
             control: Handle::current(),
+            courier: doorman_door::Courier::default(),
         });
     let metrics = process::metrics();
     tokio::spawn(upkeep::tend_sessions(authenticator.clone()));
