@@ -23,8 +23,8 @@ mod store;
 
 pub use authenticator::{Authenticator, Verified};
 pub use authority::{
-    Answer, Ask, AuthState, Authority, AuthorityState, Link, LinkState, Proven, REMOTE_PATHS, Remote, RemoteSettings, Reply,
-    Unreachable, answer,
+    Answer, Ask, AuthState, Authority, AuthorityState, Link, LinkState, Proven, REMOTE_PATHS, Remote,
+    RemoteSettings, Reply, Unreachable, answer,
 };
 pub use clock::{Clock, ClockError};
 pub use doorman_store::SessionKind;

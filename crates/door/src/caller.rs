@@ -361,7 +361,10 @@ async fn delegated(
         }
     };
     let by = |why: &str| format!("service:{service} for {name}: {why}");
-    let Verified { session: subject, token_expires_ms: ends_ms } = match authenticate.verify_bearer(token).await {
+    let Verified { session: subject, token_expires_ms: ends_ms } = match authenticate
+        .verify_bearer(token)
+        .await
+    {
         Ok(proven) => proven,
         Err(error) if error.code == Code::DirectoryUnavailable || error.code == Code::AuditUnavailable => {
             return Err(error.into());

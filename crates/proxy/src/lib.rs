@@ -13,10 +13,12 @@ pub mod control;
 mod forward;
 mod handler;
 mod health;
+mod impersonate;
 mod server;
 mod trust;
 mod used;
 
 pub use config::{HealthSettings, InstanceSettings, ProxySettings, ServiceSettings};
 pub use doorman_egress::{Peer, PeerError, Protocol};
+pub use impersonate::{Impersonation, UnknownStyle};
 pub use server::{Proxy, ProxyError};

@@ -27,7 +27,8 @@ pub(crate) async fn list_sessions(
 ) -> ApiResult<Json<List<wire::Session>>> {
     let (limit, cursor) = params.page()?;
     let owner = asked_owner(&state, &caller, params.principal.as_deref()).await?;
-    let (page, next_cursor) = state.authenticator.store().list_sessions(owner.as_ref(), cursor, limit).await?;
+    let (page, next_cursor) =
+        state.authenticator.store().list_sessions(owner.as_ref(), cursor, limit).await?;
     let current = caller.caller.actor_session().id;
     let items = page.into_iter().map(|info| shape::session(info, &current)).collect();
     Ok(Json(List { items, next_cursor }))

@@ -55,7 +55,8 @@ pub(crate) async fn issue_token(
     let ask = Ask::Personal { owner: owner.id, name: new.name.clone(), scopes, expires_ms, client_ip };
     let issued = state.authenticator.issue(ask).await;
     let id = issued.as_ref().map(|(_, made)| made.session.id_text().to_owned()).unwrap_or_default();
-    let (token, Proven { session, .. }) = state.end(change, &[("token", &id)], issued.map_err(ApiError::from))?;
+    let (token, Proven { session, .. }) =
+        state.end(change, &[("token", &id)], issued.map_err(ApiError::from))?;
     let about = PersonalToken {
         id,
         name: new.name,

@@ -161,11 +161,7 @@ fn check_types(state: &ApiState, form: &Form) -> Result<(), OauthError> {
     }
     let own = state.authenticator.audience();
     let targets = [form.value("audience"), form.value("resource")];
-    if targets
-        .into_iter()
-        .flatten()
-        .any(|target| target != own && target != state.authenticator.issuer())
-    {
+    if targets.into_iter().flatten().any(|target| target != own && target != state.authenticator.issuer()) {
         return Err(OauthError::new("invalid_target", "Tokens for others are not made here."));
     }
     Ok(())

@@ -2,6 +2,7 @@
 
 use crate::rig::{Call, Rig, URL};
 use doorman_api::{By, Who, listed};
+use doorman_auth::Ask;
 use doorman_core::secret::Secret;
 use http::Method;
 use std::collections::BTreeMap;

@@ -7,7 +7,8 @@ use base64::engine::general_purpose::STANDARD;
 use doorman_api::{ApiConfig, ApiState, ClientAddr, router};
 use doorman_auth::directory::{LdapDirectory, demo_ldap_config};
 use doorman_auth::{
-    AuthSettings, Authenticator, Authority, Clock, IdentityStore, IdentityTokens, KeyRing, Revocations, ServiceChange,
+    AuthSettings, Authenticator, Authority, Clock, IdentityStore, IdentityTokens, KeyRing, Revocations,
+    ServiceChange,
 };
 use doorman_core::keys::KeyUse;
 use doorman_core::secret::Secret;

@@ -172,12 +172,15 @@ impl Inner {
     ) -> Result<Option<Arc<ProvenSecret>>, AuthError> {
         let now_ms = self.store.clock.now_ms();
         let session = &proven.session;
-        if session.expires_ms <= now_ms || session.recheck_ms() == 0 || self.store.revocations.contains(&session.id)
+        if session.expires_ms <= now_ms
+            || session.recheck_ms() == 0
+            || self.store.revocations.contains(&session.id)
         {
             return Ok(None);
         }
         let Some(row) = self.store.database.service_account(name).await? else { return Ok(None) };
-        let is_good = row.secrets.iter().any(|secret| secret.id == proven.secret && secret_is_live(secret, now_ms));
+        let is_good =
+            row.secrets.iter().any(|secret| secret.id == proven.secret && secret_is_live(secret, now_ms));
         if row.disabled || !is_good {
             return Ok(None);
         }

@@ -248,4 +248,3 @@ pub(crate) fn check_network(networks: &[IpNet], client_ip: IpAddr) -> Result<(),
     }
     Err(AuthError::new(Code::BadCredentials, format!("the service account may not come from {client_ip}")))
 }
-

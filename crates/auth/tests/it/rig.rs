@@ -2,7 +2,9 @@
 
 use async_trait::async_trait;
 use doorman_auth::directory::{Directory, DirectoryError, DirectoryUser, RefusedReason};
-use doorman_auth::{AuthError, AuthSettings, Authenticator, Clock, IdentityStore, KeyRing, Revocations, Session};
+use doorman_auth::{
+    AuthError, AuthSettings, Authenticator, Authority, Clock, IdentityStore, KeyRing, Revocations, Session,
+};
 use doorman_core::keys::KeyUse;
 use doorman_core::secret::Secret;
 use doorman_store::{Database, DatabaseConfig};
@@ -127,6 +129,11 @@ pub struct Rig {
 }
 
 impl Rig {
+    /// As the rest of Doorman sees it.
+    pub fn authority(&self) -> &dyn Authority {
+        &self.auth
+    }
+
     pub async fn new() -> Self {
         let dir = tempfile::tempdir().unwrap();
         let database = open_database(dir.path()).await;

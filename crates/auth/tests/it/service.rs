@@ -16,7 +16,7 @@ fn networks(list: &[&str]) -> ServiceChange {
 async fn a_secret_is_hashed_once_and_then_known() {
     let rig = Rig::new().await;
     let (account, made) =
-        rig.auth.create_service("reports-ui", ServiceChange::default(), None).await.unwrap();
+        rig.authority().create_service("reports-ui", ServiceChange::default(), None).await.unwrap();
     assert_eq!((account.secrets, account.disabled), (1, false));
     let first = rig.basic("reports-ui", made.expose()).await.unwrap();
     assert_eq!(first.principal, Principal::Service("reports-ui".into()));
@@ -35,7 +35,7 @@ async fn a_secret_is_hashed_once_and_then_known() {
 #[tokio::test]
 async fn two_secrets_are_good_during_a_rotation_and_the_old_one_ends() {
     let rig = Rig::new().await;
-    let (_, old) = rig.auth.create_service("svc", ServiceChange::default(), None).await.unwrap();
+    let (_, old) = rig.authority().create_service("svc", ServiceChange::default(), None).await.unwrap();
     rig.basic("svc", old.expose()).await.unwrap();
     let new = rig.auth.store().rotate_service("svc", Duration::from_secs(600)).await.unwrap();
     assert_eq!(rig.auth.store().service("svc").await.unwrap().secrets, 2);
@@ -57,7 +57,7 @@ async fn two_secrets_are_good_during_a_rotation_and_the_old_one_ends() {
 async fn disabling_or_deleting_ends_sessions_and_tokens_at_once_and_on_other_replicas() {
     let rig = Rig::new().await;
     let other = rig.replica().await;
-    let (_, made) = rig.auth.create_service("svc", ServiceChange::default(), None).await.unwrap();
+    let (_, made) = rig.authority().create_service("svc", ServiceChange::default(), None).await.unwrap();
     let session = other.verify_basic("svc", &made, ip(HOME)).await.unwrap();
     let (token, _) = other.issue_service(&session, ip(HOME)).await.unwrap();
     other.verify_bearer(token.expose()).await.unwrap();
@@ -80,7 +80,7 @@ async fn disabling_or_deleting_ends_sessions_and_tokens_at_once_and_on_other_rep
 async fn a_secret_is_taken_only_from_the_accounts_networks() {
     let rig = Rig::new().await;
     let set = networks(&["10.0.0.0/8", "2001:db8::/32", "192.0.2.1"]);
-    let (_, made) = rig.auth.create_service("svc", set, None).await.unwrap();
+    let (_, made) = rig.authority().create_service("svc", set, None).await.unwrap();
     for from in ["10.1.2.3", "2001:db8::1", "192.0.2.1", "::ffff:10.1.2.3"] {
         rig.auth.verify_basic("svc", &made, ip(from)).await.unwrap();
     }
@@ -96,7 +96,7 @@ async fn a_secret_is_taken_only_from_the_accounts_networks() {
 #[tokio::test]
 async fn a_name_is_either_a_users_or_a_services() {
     let rig = Rig::new().await;
-    let create = |name: &'static str| rig.auth.create_service(name, ServiceChange::default(), None);
+    let create = |name: &'static str| rig.authority().create_service(name, ServiceChange::default(), None);
     create("svc").await.unwrap();
     for (name, code) in [
         ("alice", Code::Conflict),
@@ -126,7 +126,7 @@ async fn use_is_noted_and_accounts_are_listed_by_name() {
             description: Some("d".into()),
             ..Default::default()
         };
-        rig.auth.create_service(name, set, Some(secret("a-long-secret"))).await.unwrap();
+        rig.authority().create_service(name, set, Some(secret("a-long-secret"))).await.unwrap();
     }
     rig.basic("b", "a-long-secret").await.unwrap();
     rig.auth.tidy().await;
@@ -135,6 +135,6 @@ async fn use_is_noted_and_accounts_are_listed_by_name() {
     assert_eq!((page[0].last_used_ms, page[1].last_used_ms), (None, Some(rig.clock.now_ms())));
     let (page, next) = rig.auth.store().list_services(next.as_deref(), 2).await.unwrap();
     assert_eq!((page.len(), &*page[0].name, next), (1, "c", None));
-    let short = rig.auth.create_service("d", ServiceChange::default(), Some(secret("short"))).await;
+    let short = rig.authority().create_service("d", ServiceChange::default(), Some(secret("short"))).await;
     assert_eq!(short.refusal().code, Code::Invalid);
 }

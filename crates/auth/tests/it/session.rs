@@ -18,11 +18,11 @@ async fn logout_ends_the_session_on_every_replica_and_for_every_token_of_it() {
         assert_eq!(other.verify_bearer(token.expose()).await.unwrap().session.id, session.id);
     }
     let held = other.verify_bearer(token.expose()).await.unwrap().session;
-    let epoch = other.revocations().epoch();
+    let epoch = other.store().revocations().epoch();
     rig.auth.store().logout(session.id).await.unwrap();
     rig.auth.store().logout(session.id).await.unwrap();
     other.tick().await;
-    assert!(other.revocations().epoch() > epoch && other.revocations().contains(&held.id));
+    assert!(other.store().revocations().epoch() > epoch && other.store().revocations().contains(&held.id));
     for auth in [&rig.auth, &other, &rig.replica().await] {
         for token in [&token, &short] {
             assert_eq!(auth.verify_bearer(token.expose()).await.refusal().code, Code::TokenRevoked);
@@ -39,7 +39,7 @@ async fn a_revocation_elsewhere_is_not_missed_by_one_of_our_own() {
     let (_, second) = rig.login("alice").await;
     other.store().revoke(&[first.id]).await.unwrap();
     rig.auth.store().revoke(&[second.id]).await.unwrap();
-    assert!(rig.auth.revocations().contains(&first.id));
+    assert!(rig.auth.store().revocations().contains(&first.id));
 }
 
 #[tokio::test]
@@ -80,7 +80,15 @@ async fn personal_tokens_are_narrowed_listed_and_ended_and_beget_no_others() {
     let alice = Principal::User("alice".into());
     let (tokens, _) = rig.auth.store().list_tokens(Some(&alice), None, 10).await.unwrap();
     assert_eq!(tokens.iter().map(|info| info.name.as_deref()).collect::<Vec<_>>(), [Some("nightly")]);
-    assert!(rig.auth.store().list_tokens(Some(&Principal::User("bob".into())), None, 10).await.unwrap().0.is_empty());
+    assert!(
+        rig.auth
+            .store()
+            .list_tokens(Some(&Principal::User("bob".into())), None, 10)
+            .await
+            .unwrap()
+            .0
+            .is_empty()
+    );
     let error = rig.auth.issue_personal(&verified, "more", None, expires_ms, ip(HOME)).await.refusal();
     assert_eq!(error.code, Code::Forbidden);
     rig.auth.store().revoke(&[session.id]).await.unwrap();
@@ -115,13 +123,13 @@ async fn sessions_are_listed_to_their_owner_without_tokens_and_all_can_be_ended(
 async fn a_users_token_is_only_that_users() {
     let rig = Rig::new().await;
     let (token, session) = rig.login("bob").await;
-    let verify = |name: &'static str| rig.auth.verify_user_token(name, token.expose());
+    let verify = |name: &'static str| rig.authority().verify_user_token(name, token.expose());
     assert_eq!(verify("bob").await.unwrap().unwrap().id, session.id);
     assert!(verify(" BOB").await.unwrap().unwrap().is_own_login());
     for name in ["alice", "", "user:bob", "bob\0", "bo"] {
         assert!(verify(name).await.unwrap().is_none(), "{name:?}");
     }
-    assert!(rig.auth.verify_user_token("bob", "junk").await.unwrap().is_none());
+    assert!(rig.authority().verify_user_token("bob", "junk").await.unwrap().is_none());
     rig.auth.store().logout(session.id).await.unwrap();
     assert!(verify("bob").await.unwrap().is_none());
 }
@@ -129,7 +137,10 @@ async fn a_users_token_is_only_that_users() {
 #[tokio::test]
 async fn an_exchanged_token_names_both_and_ends_with_the_users_session_or_the_service() {
     let rig = Rig::new().await;
-    rig.auth.create_service("reports-ui", Default::default(), Some(secret("reports-ui-demo"))).await.unwrap();
+    rig.authority()
+        .create_service("reports-ui", Default::default(), Some(secret("reports-ui-demo")))
+        .await
+        .unwrap();
     let service = rig.basic("reports-ui", "reports-ui-demo").await.unwrap();
     let (_, user) = rig.login("alice").await;
     let (token, _) = rig.auth.exchange(&service, &user, ip(HOME)).await.unwrap();

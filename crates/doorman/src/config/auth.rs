@@ -65,6 +65,13 @@ impl RoleConfig for AuthRoleConfig {
         let help = "add [clients] with public_file, a copy of public.json from the keys of api";
         checks.require(&Path::of("clients"), file.clients.is_some(), help);
         let auth = file.auth.validate(file.directory, &server.public_url, checks)?;
-        Some(Self { server, database: file.database, keys: file.keys, auth, clients: file.clients?, log: file.log })
+        Some(Self {
+            server,
+            database: file.database,
+            keys: file.keys,
+            auth,
+            clients: file.clients?,
+            log: file.log,
+        })
     }
 }

@@ -96,7 +96,8 @@ pub async fn start(config: ApiConfig) -> anyhow::Result<Api> {
     let catalog = Arc::new(Catalog::new(regions(&config.regions)?));
     start_polling(&catalog, &keys, &clock)?;
     let writer =
-        start_journal(&config.journal, &database, &keys, &clock, &*authenticator, &policies, &catalog).await?;
+        start_journal(&config.journal, &database, &keys, &clock, &*authenticator, &policies, &catalog)
+            .await?;
     let (now, signer) = (clock.clone(), keys.clone());
     let shared =
         Arc::new(DoorShared {

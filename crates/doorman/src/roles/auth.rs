@@ -80,8 +80,7 @@ async fn start(config: AuthRoleConfig) -> anyhow::Result<Server> {
         .with_context(|| format!("cannot make {}", config.keys.dir.display()))?;
     let clock = Clock::open(&config.keys.dir.join("clock"))?;
     let keys = KeyRing::open_or_create(&config.keys.dir, &[KeyUse::Token], clock.clone())?;
-    let authority: Arc<dyn Authority> =
-        Arc::new(authenticator(config.auth, &keys, &clock, &database).await?);
+    let authority: Arc<dyn Authority> = Arc::new(authenticator(config.auth, &keys, &clock, &database).await?);
     let clients = Clients::open(config.clients.public_file)?;
     tokio::spawn(upkeep::tend_sessions(authority.clone()));
     let shared = Arc::new(Shared { authority, clients, clock, database });
@@ -154,14 +153,16 @@ async fn show_keys(State(shared): State<Arc<Shared>>) -> Response {
 
 async fn show_readiness(State(shared): State<Arc<Shared>>) -> Response {
     let patience = Duration::from_secs(2);
-    let database = tokio::time::timeout(patience, shared.database.ping()).await.is_ok_and(|ping| ping.is_ok());
+    let database =
+        tokio::time::timeout(patience, shared.database.ping()).await.is_ok_and(|ping| ping.is_ok());
     let directory = shared.authority.state().directory.down_since_ms.is_none();
     let (status, text) = match (database, directory) {
         (true, true) => (StatusCode::OK, "ready"),
         (true, false) => (StatusCode::OK, "degraded"),
         (false, _) => (StatusCode::SERVICE_UNAVAILABLE, "unavailable"),
     };
-    (status, axum::Json(json!({ "status": text, "database": database, "directory": directory }))).into_response()
+    (status, axum::Json(json!({ "status": text, "database": database, "directory": directory })))
+        .into_response()
 }
 
 /// The public keys of those who may ask.

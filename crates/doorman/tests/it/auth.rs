@@ -41,7 +41,8 @@ async fn everything_works_through_a_separate_auth_over_tls() {
     assert_eq!((answer.status(), code_of(&answer).as_str()), (409, "conflict"), "{answer:?}");
     // The keys of tokens are auth's, those of assertions api's; both are told in one place.
     let jwks: Value = serde_json::from_slice(&world.send(get("/.well-known/jwks.json")).await.body).unwrap();
-    let uses: Vec<_> = jwks["keys"].as_array().unwrap().iter().map(|key| key["doorman_use"].clone()).collect();
+    let uses: Vec<_> =
+        jwks["keys"].as_array().unwrap().iter().map(|key| key["doorman_use"].clone()).collect();
     assert!(uses.contains(&json!("token")) && uses.contains(&json!("identity")), "{uses:?}");
     assert_eq!(readiness(&world).await["auth"]["available"], true);
     world.assert_every_hit_was_written_down().await;
@@ -66,7 +67,10 @@ async fn while_auth_is_gone_known_tokens_go_on_and_nothing_else_does_and_revocat
     assert_eq!((answer.status(), code_of(&answer).as_str()), (503, "directory_unavailable"), "{answer:?}");
     let ready = readiness(&world).await;
     assert_eq!((&ready["status"], &ready["auth"]["available"]), (&json!("degraded"), &json!(false)));
-    assert!(ready["auth"]["down_since"].is_string() && ready["auth"]["sessions_until"].is_string(), "{ready}");
+    assert!(
+        ready["auth"]["down_since"].is_string() && ready["auth"]["sessions_until"].is_string(),
+        "{ready}"
+    );
     // Ending a session needs no auth, and holds on every replica.
     let answer = world.send(post("/auth/v1/logout", "").bearer(&bob)).await;
     assert_eq!(answer.status(), 204, "{answer:?}");
@@ -87,8 +91,7 @@ async fn while_auth_is_gone_known_tokens_go_on_and_nothing_else_does_and_revocat
 
 #[tokio::test(flavor = "multi_thread")]
 async fn after_the_stated_time_without_auth_nobody_is_let_in() {
-    let world =
-        World::plan().auth_apart("group_refresh = \"1s\"", "outage_grace = \"2s\"").start().await;
+    let world = World::plan().auth_apart("group_refresh = \"1s\"", "outage_grace = \"2s\"").start().await;
     let alice = world.login("alice").await;
     let send = || world.send(get("/r/eu/echo/a").bearer(&alice));
     assert_eq!(send().await.status(), 200);
@@ -137,7 +140,11 @@ async fn auth_answers_nobody_but_api() {
         ("an old token", Some(signed(&control, "auth", now_ms - 60_000))),
     ] {
         let answer = ask(token, &question).await;
-        assert_eq!((answer.status(), code_of(&answer).as_str()), (401, "unauthenticated"), "{what}: {answer:?}");
+        assert_eq!(
+            (answer.status(), code_of(&answer).as_str()),
+            (401, "unauthenticated"),
+            "{what}: {answer:?}"
+        );
     }
     let good = || Some(signed(&control, "auth", now_ms));
     let answer = ask(good(), &question).await;
