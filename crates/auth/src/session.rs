@@ -114,6 +114,14 @@ impl Session {
         now_ms < self.facts.expires_ms && now_ms < self.recheck_ms.load(Relaxed)
     }
 
+    /// Whether its facts are confirmed, be the credential's own time over or not. Counts as use, as [`Session::is_live`].
+    pub fn is_confirmed(&self, now_ms: u64) -> bool {
+        if !self.used.load(Relaxed) {
+            self.used.store(true, Relaxed);
+        }
+        now_ms < self.recheck_ms.load(Relaxed)
+    }
+
     /// Tells every holder to ask again, for good.
     pub fn mark_stale(&self) {
         self.recheck_ms.store(0, Relaxed);

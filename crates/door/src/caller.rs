@@ -114,7 +114,26 @@ impl Caller {
             && (!self.is_delegated() || self.subject.is_live(now_ms))
     }
 
-    fn is_revoked(&self, revocations: &Revocations) -> bool {
+    /// Whether the facts of both sessions are confirmed, though the credential may have run out since.
+    pub(crate) fn is_confirmed(&self, now_ms: u64) -> bool {
+        self.actor.is_confirmed(now_ms) && (!self.is_delegated() || self.subject.is_confirmed(now_ms))
+    }
+
+    /// The same caller with what stands behind the sessions now.
+    pub(crate) async fn renewed(&self, authority: &dyn Authority) -> Result<Self, AuthError> {
+        let actor = authority.standing(self.actor.id).await?;
+        let is_one = self.actor.id == self.subject.id;
+        let subject = if is_one { actor.clone() } else { authority.standing(self.subject.id).await? };
+        Ok(Self::new(self.identity.clone(), actor, subject, self.proof_ends_ms))
+    }
+
+    /// Whether policy lets the service act for the user; true without delegation.
+    pub(crate) fn may_delegate(&self, policies: &PolicySet, client_ip: IpAddr) -> bool {
+        let service = self.identity.actor().name();
+        !self.is_delegated() || policies.decide_delegate(service, client_ip, &self.policy_subject).permit
+    }
+
+    pub(crate) fn is_revoked(&self, revocations: &Revocations) -> bool {
         self.session_ids().iter().flatten().any(|session| revocations.contains(session))
     }
 }
@@ -131,7 +150,7 @@ pub enum Credential {
 pub struct Credentials {
     /// As it came.
     pub credential: Credential,
-    /// Name and token of the user on whose behalf the service acts.
+    /// What the delegation headers say.
     pub delegation: Option<Delegation>,
     /// Set for passwords, which are throttled by address.
     pub client_ip: Option<IpAddr>,
@@ -145,11 +164,13 @@ pub struct Refusal {
     pub audit_reason: String,
     /// Claimed, unproven.
     pub claimed: Option<String>,
+    /// Whose own credential was good, where one was: `service:reports-ui`.
+    pub actor: Option<String>,
 }
 
 impl Refusal {
     pub fn new(problem: Problem, audit_reason: impl Into<String>) -> Self {
-        Self { problem, audit_reason: audit_reason.into(), claimed: None }
+        Self { problem, audit_reason: audit_reason.into(), claimed: None, actor: None }
     }
 }
 
@@ -183,7 +204,7 @@ impl From<AuthError> for Refusal {
         };
         let mut problem = Problem::new(error.code, detail).hint(hint);
         problem.retry_after = error.retry_after;
-        Self { problem, audit_reason: error.audit_reason, claimed: error.principal_hint }
+        Self { problem, audit_reason: error.audit_reason, claimed: error.principal_hint, actor: None }
     }
 }
 
@@ -247,41 +268,59 @@ impl Credentials {
             }
         };
         let client_ip = matches!(credential, Credential::Basic(_)).then_some(client_ip);
-        Ok((Self { credential, delegation: delegation_of(headers)?, client_ip }, consumes_authorization))
+        Ok((Self { credential, delegation: delegation_of(headers), client_ip }, consumes_authorization))
     }
 }
 
-/// Name and token of the user on whose behalf a service acts.
-type Delegation = (Box<str>, Box<str>);
+/// What the delegation headers say. What is wrong with them is told once it is known who sent them.
+#[derive(Clone, PartialEq, Eq, Hash)]
+pub enum Delegation {
+    /// The service acts for this user, and shows their token.
+    For {
+        /// The user's name.
+        name: Box<str>,
+        /// The user's token.
+        token: Box<str>,
+    },
+    /// One is missing, doubled, joined or no text.
+    Malformed {
+        /// What the caller is told.
+        detail: &'static str,
+        /// The first name that was claimed.
+        claimed: Option<Box<str>>,
+    },
+}
 
-fn delegation_of(headers: &HeaderMap) -> Result<Option<Delegation>, Refusal> {
-    let read = |name: &HeaderName| {
-        let value = single(headers, name).map_err(|()| {
-            delegation_refused(
-                "A delegation header is there twice or is no text.",
-                format!("{name} doubled or malformed"),
-            )
-        })?;
-        if value.is_some_and(|value| value.contains(',') || value.trim().is_empty()) {
-            return Err(delegation_refused(
-                "A delegation header has several values or none.",
-                format!("{name} joined or empty"),
-            ));
-        }
-        Ok(value.map(str::trim))
+impl Delegation {
+    fn claimed(&self) -> Option<String> {
+        let name = match self {
+            Self::For { name, .. } => Some(name),
+            Self::Malformed { claimed, .. } => claimed.as_ref(),
+        };
+        name.map(|name| name.chars().take(256).collect())
+    }
+}
+
+fn delegation_of(headers: &HeaderMap) -> Option<Delegation> {
+    if !headers.contains_key(ON_BEHALF_OF) && !headers.contains_key(USER_TOKEN) {
+        return None;
+    }
+    let first = headers.get(ON_BEHALF_OF);
+    let claimed = first.map(|name| String::from_utf8_lossy(name.as_bytes()).into_owned().into_boxed_str());
+    let malformed = |detail| Some(Delegation::Malformed { detail, claimed: claimed.clone() });
+    let (Ok(name), Ok(token)) = (single(headers, &ON_BEHALF_OF), single(headers, &USER_TOKEN)) else {
+        return malformed("A delegation header is there twice or is no text.");
     };
-    match (read(&ON_BEHALF_OF)?, read(&USER_TOKEN)?) {
-        (None, None) => Ok(None),
-        (Some(name), Some(token)) => Ok(Some((name.into(), token.into()))),
-        (Some(name), None) => {
-            let mut refusal =
-                delegation_refused("Doorman-User-Token is missing.", "Doorman-On-Behalf-Of alone");
-            refusal.claimed = Some(name.chars().take(256).collect());
-            Err(refusal)
+    let is_odd = |value: &str| value.contains(',') || value.trim().is_empty();
+    if name.is_some_and(is_odd) || token.is_some_and(is_odd) {
+        return malformed("A delegation header has several values or none.");
+    }
+    match (name, token) {
+        (Some(name), Some(token)) => {
+            Some(Delegation::For { name: name.trim().into(), token: token.trim().into() })
         }
-        (None, Some(_)) => {
-            Err(delegation_refused("Doorman-On-Behalf-Of is missing.", "Doorman-User-Token alone"))
-        }
+        (Some(_), None) => malformed("Doorman-User-Token is missing."),
+        _ => malformed("Doorman-On-Behalf-Of is missing."),
     }
 }
 
@@ -315,15 +354,17 @@ pub async fn verify(
             (authenticate.verify_basic(&name, &password, client_ip).await?, u64::MAX)
         }
     };
-    let Some((name, token)) = &credentials.delegation else {
+    let Some(delegation) = &credentials.delegation else {
         return undelegated(policies, actor, ends_ms, client_ip);
     };
-    delegated(authenticate, policies, (actor, ends_ms), name, token, client_ip).await.map_err(
-        |mut refusal| {
-            refusal.claimed = Some(name.chars().take(256).collect());
-            refusal
-        },
-    )
+    let by = actor.actor.as_ref().unwrap_or(&actor.principal).to_string();
+    let result = match delegation {
+        Delegation::For { name, token } => {
+            delegated(authenticate, policies, (actor, ends_ms), name, token, client_ip).await
+        }
+        Delegation::Malformed { detail, .. } => Err(delegation_refused(detail, *detail)),
+    };
+    result.map_err(|refusal| Refusal { claimed: delegation.claimed(), actor: Some(by), ..refusal })
 }
 
 /// A caller without delegation headers: itself or, with an exchanged token (RFC 8693), a service that acts for a user.
@@ -337,10 +378,15 @@ fn undelegated(
     let why = format!("{service} for {}: policy does not permit it any more", session.principal);
     let identity = Identity::Delegated { actor: service.clone(), subject: session.principal.clone() };
     let caller = Caller::new(identity, session.clone(), session, ends_ms);
-    if policies.decide_delegate(service.name(), client_ip, caller.policy_subject()).permit {
+    if caller.may_delegate(policies, client_ip) {
         return Ok(caller);
     }
-    Err(delegation_refused("Policy does not let this service act for this user.", why))
+    let claimed = caller.subject.principal.name().into();
+    Err(Refusal {
+        actor: Some(service.to_string()),
+        claimed: Some(claimed),
+        ..delegation_refused("Policy does not let this service act for this user.", why)
+    })
 }
 
 async fn delegated(
@@ -387,8 +433,7 @@ async fn delegated(
     }
     let identity = Identity::Delegated { actor: actor.principal.clone(), subject: subject.principal.clone() };
     let caller = Caller::new(identity, actor, subject.clone(), ends_ms.min(actor_ends_ms));
-    let decision = policies.decide_delegate(&service, client_ip, caller.policy_subject());
-    if !decision.permit {
+    if !caller.may_delegate(policies, client_ip) {
         return Err(delegation_refused(
             "Policy does not let this service act for this user.",
             by("policy does not permit"),

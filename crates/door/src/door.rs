@@ -263,7 +263,7 @@ impl Door {
             loop {
                 seconds.tick().await;
                 let Some(thread) = sweeper.upgrade() else { return };
-                thread.streams.sweep(&thread.shared.revocations);
+                thread.streams.sweep(&thread);
             }
         });
         let door = Rc::new(Self { thread });
@@ -567,7 +567,7 @@ impl Door {
 
     /// Refuses somebody who is not verified: one entry each up to a measure, a count beyond.
     async fn refuse(&self, arrival: &Arrival, path: &str, refusal: Refusal) -> Response<AnswerBody> {
-        let Refusal { mut problem, audit_reason, claimed } = refusal;
+        let Refusal { mut problem, audit_reason, claimed, actor } = refusal;
         let shared = &self.thread.shared;
         let (admitted, surplus) = shared.refusals.admit(arrival.client_ip, arrival.arrived_ms);
         for surplus in surplus {
@@ -579,6 +579,7 @@ impl Door {
         let mut record = self.refusal_record(arrival, &problem);
         record.path = Some(clipped(path).to_owned().into());
         record.detail.insert("why".into(), clipped(&audit_reason).to_owned().into());
+        record.actor = actor.as_deref().map(Into::into);
         if let Some(claimed) = claimed {
             record.detail.insert("claimed".into(), claimed.into());
         }

@@ -10,7 +10,7 @@ use doorman_core::jws;
 use doorman_core::keys::{KeyId, KeyUse};
 use doorman_core::principal::Principal;
 use doorman_core::token::{TokenError, verify_access};
-use doorman_store::SessionKind;
+use doorman_store::{SessionKind, SessionRow};
 use std::sync::Arc;
 
 /// What remains of a token once it has been verified.
@@ -98,16 +98,32 @@ impl Inner {
         self.store.unless_revoked(loaded.map_err(|error: Arc<AuthError>| (*error).clone())?)
     }
 
+    /// As [`Inner::session`], for what a session began: its end by time is no matter. Read anew each time.
+    pub(super) async fn standing(&self, id: &SessionId) -> Result<Arc<Session>, AuthError> {
+        let row = self.row(id).await?;
+        self.confirm(id, SessionFacts { expires_ms: u64::MAX, ..SessionFacts::from_row(row)? }).await
+    }
+
     async fn load_session(&self, id: &SessionId) -> Result<Arc<Session>, AuthError> {
+        let row = self.row(id).await?;
+        if row.expires_ms <= self.store.clock.now_ms() {
+            return Err(AuthError::new(Code::TokenExpired, "the session has expired"));
+        }
+        self.confirm(id, SessionFacts::from_row(row)?).await
+    }
+
+    /// The row of a session that nobody has ended.
+    async fn row(&self, id: &SessionId) -> Result<SessionRow, AuthError> {
         let row = self.store.database.session(id).await?;
         let row = row.ok_or_else(|| AuthError::new(Code::Unauthenticated, "there is no such session"))?;
         if row.revoked_ms.is_some() {
             return Err(AuthError::new(Code::TokenRevoked, "the session was ended"));
         }
-        if row.expires_ms <= self.store.clock.now_ms() {
-            return Err(AuthError::new(Code::TokenExpired, "the session has expired"));
-        }
-        let stored = SessionFacts::from_row(row)?;
+        Ok(row)
+    }
+
+    /// The session with what the directory says now.
+    async fn confirm(&self, id: &SessionId, stored: SessionFacts) -> Result<Arc<Session>, AuthError> {
         let session = match &stored.principal {
             Principal::User(name) => {
                 let person = self.people.current(name, || seed_of(&stored)).await?;

@@ -105,6 +105,14 @@ impl Authenticator {
         self.0.session(id).await
     }
 
+    /// What stands behind a session now, be its own time over or not.
+    ///
+    /// # Errors
+    /// As [`Authenticator::verify_bearer`].
+    pub(crate) async fn standing(&self, id: SessionId) -> Result<Arc<Session>, AuthError> {
+        self.0.standing(&id).await
+    }
+
     /// The keys that sign and verify tokens.
     pub fn keys(&self) -> &KeyRing {
         &self.0.keys

@@ -92,6 +92,12 @@ pub enum Ask {
         /// Where that was asked from.
         client_ip: IpAddr,
     },
+    /// What stands behind a session now, though its credential is not shown again and may have run out: for what it
+    /// began and is still in progress. A session that was ended by hand stands for nothing.
+    Standing {
+        /// The session.
+        session: SessionId,
+    },
     /// Whether the directory knows a name.
     Knows {
         /// The name.
@@ -202,6 +208,14 @@ impl dyn Authority {
         Ok(is_named.then_some(session))
     }
 
+    /// What stands behind a session now: [`Ask::Standing`].
+    ///
+    /// # Errors
+    /// As `verify_bearer`.
+    pub async fn standing(&self, session: SessionId) -> Result<Arc<Session>, AuthError> {
+        Ok(self.prove(Ask::Standing { session }).await?.session)
+    }
+
     /// Does what makes a token: the token and its session.
     ///
     /// # Errors
@@ -284,6 +298,7 @@ impl Authority for Authenticator {
             Ask::Basic { name, password, client_ip } => {
                 proven(self.verify_basic(&name, &password, client_ip).await?, u64::MAX, None)
             }
+            Ask::Standing { session } => proven(self.standing(session).await?, u64::MAX, None),
             Ask::SessionToken { session } => {
                 let session = self.session(session).await?;
                 let (token, expires_ms) = self.session_token(&session)?;

@@ -270,6 +270,7 @@ impl Authority for Remote {
                 let address = client_ip.to_canonical().to_string();
                 self.keyed.of(&[name.as_bytes(), password.expose().as_bytes(), address.as_bytes()])
             }
+            Ask::Standing { session } => self.keyed.of(&[b"standing", session]),
             _ => {
                 return self.call(&ask).await.map_err(|error| unavailable(&error.to_string()))?;
             }

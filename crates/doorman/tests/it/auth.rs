@@ -63,7 +63,7 @@ async fn while_auth_is_gone_known_tokens_go_on_and_nothing_else_does_and_revocat
     let answer = world.send(login_of("erin")).await;
     assert_eq!((answer.status(), code_of(&answer).as_str()), (503, "directory_unavailable"), "{answer:?}");
     // Nobody has shown this token here before.
-    let answer = world.send(get("/r/eu/echo/a").bearer(&unseen)).await;
+    let answer = world.send(get("/r/eu/target/a").bearer(&unseen)).await;
     assert_eq!((answer.status(), code_of(&answer).as_str()), (503, "directory_unavailable"), "{answer:?}");
     let ready = readiness(&world).await;
     assert_eq!((&ready["status"], &ready["auth"]["available"]), (&json!("degraded"), &json!(false)));
@@ -82,7 +82,7 @@ async fn while_auth_is_gone_known_tokens_go_on_and_nothing_else_does_and_revocat
     world.auth().start();
     let answer = world.send(login_of("erin")).await;
     assert_eq!(answer.status(), 200, "{answer:?}");
-    assert_eq!(world.send(get("/r/eu/echo/a").bearer(&unseen)).await.status(), 200);
+    assert_eq!(world.send(get("/r/eu/target/a").bearer(&unseen)).await.status(), 200);
     let answer = world.send(get("/r/eu/echo/a").bearer(&bob)).await;
     assert_eq!((answer.status(), code_of(&answer).as_str()), (401, "token_revoked"), "{answer:?}");
     assert_eq!(readiness(&world).await["auth"]["available"], true);

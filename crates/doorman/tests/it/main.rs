@@ -19,6 +19,7 @@ mod fake;
 mod framing;
 mod headers;
 mod help;
+mod impersonate;
 mod lifecycle;
 mod links;
 mod local;
