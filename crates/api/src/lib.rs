@@ -25,6 +25,7 @@ mod shape;
 mod state;
 
 pub use access::{Access, By, Who};
+pub use audit::chain::ChainWatch;
 pub use openapi::openapi;
 pub use router::router;
 pub use routes::{Listed, listed};

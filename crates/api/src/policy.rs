@@ -7,9 +7,11 @@ use crate::input::Params;
 use crate::state::ApiState;
 use axum::Json;
 use axum::extract::State;
+use doorman_core::code::Code;
 use doorman_core::principal::Principal;
 use doorman_core::target::Target;
-use doorman_policy::{Explanation, Remedy, RequestContext, Subject, Verdict};
+use doorman_door::Problem;
+use doorman_policy::{Explanation, Remedy, RequestContext, Resource, Subject, Verdict, action};
 use serde::{Deserialize, Serialize};
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -20,8 +22,8 @@ use utoipa::{IntoParams, ToSchema};
 #[serde(deny_unknown_fields)]
 #[into_params(parameter_in = Query)]
 pub(crate) struct ExplainParams {
-    /// Who would send it: `user:alice`, or a bare user name.
-    pub subject: String,
+    /// Who would send it: `user:alice`, or a bare user name. Without it the caller. Others need `policy:read`.
+    pub subject: Option<String>,
     /// Their groups, separated by commas. Without it those of the user's newest live session.
     pub groups: Option<String>,
     /// The region.
@@ -58,7 +60,7 @@ pub(crate) struct Explained {
     would_permit_with: Option<&'static str>,
     /// The groups that were assumed.
     groups: Vec<String>,
-    /// All policies that could have a say.
+    /// All policies that could have a say; without `policy:read` those that are about the caller.
     candidates: Vec<ExplainedPolicy>,
 }
 
@@ -67,10 +69,10 @@ pub(crate) struct Explained {
 pub(crate) struct ExplainedPolicy {
     /// Its name.
     name: String,
-    /// Its file.
-    file: String,
-    /// Its line there.
-    line: usize,
+    /// Its file; only with `policy:read`.
+    file: Option<String>,
+    /// Its line there; only with `policy:read`.
+    line: Option<usize>,
     /// `permit` or `forbid`.
     effect: &'static str,
     /// `applies`, `other_principal`, `not_met`, `failed`.
@@ -79,7 +81,8 @@ pub(crate) struct ExplainedPolicy {
 
 /// Explain a decision
 ///
-/// What policy would say to a request of somebody's, by which policies, and what the others make of it.
+/// What policy would say to a request of somebody's, by which policies, and what the others make of it. Everybody who
+/// may read their own audit entries may ask about themselves.
 #[utoipa::path(get, path = "/api/v1/policy/explain", tag = "policy", params(ExplainParams),
     responses((status = 200, description = "The decision.", body = Explained)))]
 pub(crate) async fn explain_decision(
@@ -87,12 +90,27 @@ pub(crate) async fn explain_decision(
     caller: Authorized,
     Params(asked): Params<ExplainParams>,
 ) -> ApiResult<Json<Explained>> {
-    let who = principal(&asked.subject)
-        .ok_or_else(|| ApiError::field("subject", "a principal such as user:alice, or a bare user name"))?;
+    let reads_all = caller.may(action::POLICY_READ, Resource::Policies);
+    let who = match asked.subject.as_deref() {
+        None => caller.subject().clone(),
+        Some(text) => principal(text).ok_or_else(|| {
+            ApiError::field("subject", "a principal such as user:alice, or a bare user name")
+        })?,
+    };
+    let is_own = who == *caller.subject() && asked.groups.is_none();
+    if !reads_all && !is_own {
+        let detail = format!("No policy permits {} the action policy:read.", caller.subject());
+        let problem = Problem::new(Code::Forbidden, detail)
+            .hint("Leave `subject` and `groups` out to ask about yourself.");
+        return Err(state.deny(&caller.arrival, caller.kind, &caller.caller, problem).await);
+    }
     let path = asked.path.as_deref().unwrap_or("/");
     let target = Target::parse(&format!("/r/{}/{}{path}", asked.region, asked.service), None)
         .map_err(|error| ApiError::field("path", error.to_string()))?;
-    let groups = groups_of(&state, &who, asked.groups.as_deref()).await?;
+    let groups = match is_own {
+        true => caller.caller.session().groups.to_vec(),
+        false => groups_of(&state, &who, asked.groups.as_deref()).await?,
+    };
     let subject = match &who {
         Principal::User(name) => Subject::user(name, &groups),
         Principal::Service(name) => Subject::service(name),
@@ -109,7 +127,7 @@ pub(crate) async fn explain_decision(
     };
     let set = state.door.policies.current();
     let explanation = set.explain_request(&subject, target.region(), target.service(), &context);
-    Ok(Json(shape(explanation, groups)))
+    Ok(Json(shape(explanation, groups, reads_all)))
 }
 
 /// The groups given, or those that the user's newest session has.
@@ -126,11 +144,13 @@ async fn groups_of(state: &ApiState, who: &Principal, given: Option<&str>) -> Ap
     Ok(page.first().map(|info| info.facts.groups.to_vec()).unwrap_or_default())
 }
 
-fn shape(explanation: Explanation, groups: Vec<String>) -> Explained {
-    let candidates = explanation.candidates.into_iter().map(|candidate| ExplainedPolicy {
+fn shape(explanation: Explanation, groups: Vec<String>, reads_all: bool) -> Explained {
+    let is_shown = |verdict: &Verdict| reads_all || !matches!(verdict, Verdict::OtherPrincipal);
+    let candidates = explanation.candidates.into_iter().filter(|candidate| is_shown(&candidate.verdict));
+    let candidates = candidates.map(|candidate| ExplainedPolicy {
         name: candidate.name.to_string(),
-        file: candidate.file.to_string(),
-        line: candidate.line,
+        file: reads_all.then(|| candidate.file.to_string()),
+        line: reads_all.then_some(candidate.line),
         effect: candidate.effect,
         verdict: match candidate.verdict {
             Verdict::Applies => "applies",

@@ -1,5 +1,6 @@
 //! What the handlers share.
 
+use crate::audit::chain::ChainWatch;
 use doorman_auth::Authority;
 use doorman_door::DoorShared;
 use doorman_store::Database;
@@ -18,6 +19,8 @@ pub struct ApiState {
     pub door: Arc<DoorShared>,
     /// Renders `/metrics`; without it that route says that there is nothing.
     pub metrics: Option<PrometheusHandle>,
+    /// How far the log has been verified.
+    pub chain: ChainWatch,
     /// Settings.
     pub config: ApiConfig,
 }

@@ -22,7 +22,8 @@ use crate::statement::{Statement, StatementLine, WriterId};
 use chain::{Chain, check_signature};
 use std::collections::{BTreeMap, BTreeSet};
 
-/// A log being verified.
+/// A log being verified. A clone can be finished, to see how things stand while the log goes on.
+#[derive(Clone)]
 pub struct LogVerifier {
     keys: PublicKeys,
     book: PeerBook,

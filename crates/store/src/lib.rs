@@ -23,7 +23,8 @@ mod sessions;
 mod throttle;
 
 pub use audit::{
-    AuditFilter, AuditItem, AuditPage, BatchReader, StatusFilter, StoredBatch, StoredEntry, WriterRow,
+    AuditFilter, AuditItem, AuditPage, BatchReader, Followed, Follower, StatementHead, StatusFilter,
+    StoredBatch, StoredEntry, WriterRow,
 };
 pub use database::{Database, DatabaseConfig};
 pub use dialect::Dialect;

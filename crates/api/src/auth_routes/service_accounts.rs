@@ -38,7 +38,8 @@ pub(crate) async fn list_service_accounts(
 
 /// Make a service account
 ///
-/// Its secret is shown this once.
+/// Its secret is shown this once. With `"directory": true` an account of the directory becomes one; its password there is
+/// its secret.
 #[utoipa::path(post, path = "/auth/v1/service-accounts", tag = "auth", request_body = NewServiceAccount,
     responses((status = 201, description = "The account and its secret.", body = ServiceAccountSecret)))]
 pub(crate) async fn create_service_account(
@@ -47,7 +48,8 @@ pub(crate) async fn create_service_account(
     input::Json(new): input::Json<NewServiceAccount>,
 ) -> ApiResult<(StatusCode, Json<ServiceAccountSecret>)> {
     let owner = owner(&new.owner)?;
-    let detail = [("change", "create"), ("service_account", &*new.name), ("owner", &*owner)];
+    let kind = if new.directory { "directory" } else { "secret" };
+    let detail = [("change", "create"), ("service_account", &*new.name), ("owner", &*owner), ("proof", kind)];
     let change = state.begin(&caller, &detail).await?;
     let set = ServiceChange {
         owner: Some(owner.clone()),
@@ -55,10 +57,15 @@ pub(crate) async fn create_service_account(
         networks: Some(new.networks),
         disabled: None,
     };
-    let made = state.authenticator.create_service(&new.name, set, None).await.map_err(ApiError::from);
-    let (account, secret) = state.end(change, &[], made)?;
+    let made = if new.directory {
+        state.authenticator.adopt_service(&new.name, set).await.map(|account| (account, None))
+    } else {
+        let made = state.authenticator.create_service(&new.name, set, None).await;
+        made.map(|(account, secret)| (account, Some(secret.expose().to_owned())))
+    };
+    let (account, secret) = state.end(change, &[], made.map_err(ApiError::from))?;
     let about = shape::service_account(account);
-    Ok((StatusCode::CREATED, Json(ServiceAccountSecret { secret: secret.expose().to_owned(), about })))
+    Ok((StatusCode::CREATED, Json(ServiceAccountSecret { secret, about })))
 }
 
 /// A service account
@@ -144,7 +151,7 @@ pub(crate) async fn rotate_service_account(
     let rotated = state.authenticator.store().rotate_service(&name, overlap).await.map_err(ApiError::from);
     let secret = state.end(change, &[], rotated)?;
     let about = shape::service_account(state.authenticator.store().service(&name).await?);
-    Ok(Json(ServiceAccountSecret { secret: secret.expose().to_owned(), about }))
+    Ok(Json(ServiceAccountSecret { secret: Some(secret.expose().to_owned()), about }))
 }
 
 /// Who answers for an account: a principal, or a bare user name.

@@ -79,7 +79,7 @@ async fn the_public_keys_are_those_of_tokens_and_identities() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn policy_is_explained_to_whom_may_read_it() {
+async fn policy_is_explained_to_whom_may_read_it_and_to_everybody_about_themselves() {
     let rig = Rig::new().await;
     let (erin, alice) = (rig.login("erin").await, rig.login("alice").await);
     let at = |rest: &str| format!("/api/v1/policy/explain?subject=bob&groups=oncall&region=eu{rest}");
@@ -91,6 +91,19 @@ async fn policy_is_explained_to_whom_may_read_it() {
     let reasoned = rig.get(&format!("{path}&reason=INC-1")).bearer(&erin).send().await.json;
     assert_eq!((&reasoned["permit"], &reasoned["policies"]), (&json!(true), &json!(["oncall-companies"])));
     assert_eq!(rig.get(&path).bearer(&alice).send().await.code(), "forbidden");
+    let mine = rig.get(&path.replace("subject=bob&groups=oncall&", "")).bearer(&alice).send().await.json;
+    assert_eq!((&mine["permit"], &mine["groups"]), (&json!(false), &json!(["developers"])), "{mine:#}");
+    let names: Vec<_> = mine["candidates"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|policy| policy["name"].as_str().unwrap())
+        .collect();
+    assert!(
+        names.contains(&"developers-companies-read") && !names.contains(&"oncall-companies"),
+        "{names:?}"
+    );
+    assert!(mine["candidates"].as_array().unwrap().iter().all(|policy| policy["file"].is_null()));
     let dots = rig.get(&at("&service=echo&path=/a/../b")).bearer(&erin).send().await;
     assert_eq!((dots.problem(), dots.fields()), ((422, "invalid"), vec!["path"]));
 }

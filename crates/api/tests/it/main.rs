@@ -8,6 +8,8 @@ mod audit;
 #[cfg(test)]
 mod catalog;
 #[cfg(test)]
+mod chain;
+#[cfg(test)]
 mod cookies;
 #[cfg(test)]
 mod credentials;
@@ -16,6 +18,8 @@ mod delegation;
 #[cfg(test)]
 mod errors;
 #[cfg(test)]
+mod export;
+#[cfg(test)]
 mod login;
 #[cfg(test)]
 mod oauth;
@@ -23,3 +27,5 @@ mod oauth;
 mod openapi;
 #[cfg(test)]
 mod rig;
+#[cfg(test)]
+mod tail;

@@ -4,13 +4,14 @@ use axum::Router;
 use axum::body::Body;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use doorman_api::{ApiConfig, ApiState, ClientAddr, router};
+use doorman_api::{ApiConfig, ApiState, ChainWatch, ClientAddr, router};
 use doorman_auth::directory::{LdapDirectory, demo_ldap_config};
+use doorman_auth::keys::KEY_HISTORY_FILE;
 use doorman_auth::{
     AuthSettings, Authenticator, Authority, Clock, IdentityStore, IdentityTokens, KeyRing, Revocations,
     ServiceChange,
 };
-use doorman_core::keys::KeyUse;
+use doorman_core::keys::{KeyUse, PublicKeys};
 use doorman_core::secret::Secret;
 use doorman_door::catalog::{Catalog, InstanceStatus, ProxyStatus, ServiceStatus};
 use doorman_door::journal::{JournalConfig, Surroundings, Writer};
@@ -20,7 +21,7 @@ use doorman_door::{DoorConfig, DoorShared, Peer};
 use doorman_policy::{PolicyStore, demo_policies};
 use doorman_store::{Database, DatabaseConfig};
 use doorman_testkit::ldap::{DirectoryFile, EmbeddedLdap, demo_directory_toml};
-use http::{HeaderMap, Method, Request, StatusCode, header};
+use http::{HeaderMap, Method, Request, Response, StatusCode, header};
 use http_body_util::BodyExt as _;
 use serde_json::Value;
 use std::net::IpAddr;
@@ -41,7 +42,7 @@ pub struct Rig {
     pub state: Arc<ApiState>,
     ldap: Option<EmbeddedLdap>,
     writer: Option<Writer>,
-    _dir: tempfile::TempDir,
+    dir: tempfile::TempDir,
 }
 
 impl Rig {
@@ -86,15 +87,44 @@ impl Rig {
             control: Handle::current(),
             courier: doorman_door::Courier::default(),
         });
+        let chain = ChainWatch::new(dir.path().join("keys").join(KEY_HISTORY_FILE));
         let config = ApiConfig::new(url.parse().unwrap());
-        let state = Arc::new(ApiState { authenticator, database, door, metrics: None, config });
-        Self { router: router(state.clone()), state, ldap: Some(ldap), writer: Some(writer), _dir: dir }
+        let state = Arc::new(ApiState { authenticator, database, door, metrics: None, chain, config });
+        Self { router: router(state.clone()), state, ldap: Some(ldap), writer: Some(writer), dir }
+    }
+
+    /// The public keys of all time.
+    pub fn public_keys(&self) -> PublicKeys {
+        let path = self.dir.path().join("keys/history.json");
+        PublicKeys::from_jwks(&std::fs::read_to_string(path).unwrap()).unwrap()
+    }
+
+    /// Puts a policy file in force, in place of one of the same name.
+    pub fn set_policy(&self, name: &str, text: &str) {
+        std::fs::write(self.dir.path().join("policies").join(name), text).unwrap();
+        self.state.door.policies.reload_if_changed();
+        assert!(self.state.door.policies.last_refusal().is_none());
     }
 
     /// From now on nothing can be written down.
     pub async fn break_journal(&mut self) {
         let writer = self.writer.take().unwrap();
         tokio::task::spawn_blocking(move || writer.close()).await.unwrap();
+    }
+
+    /// Does what Doorman never does: changes an entry.
+    pub fn change_entry(&self, id: &str, from: &str, to: &str) {
+        let database = rusqlite::Connection::open(self.dir.path().join("doorman.db")).unwrap();
+        let triggers: Vec<String> = database
+            .prepare("SELECT name FROM sqlite_master WHERE type = 'trigger' AND tbl_name = 'journal'")
+            .and_then(|mut found| found.query_map([], |row| row.get(0))?.collect())
+            .unwrap();
+        for trigger in triggers {
+            database.execute_batch(&format!("DROP TRIGGER {trigger}")).unwrap();
+        }
+        let sql = "UPDATE journal SET record = CAST(replace(CAST(record AS TEXT), ?, ?) AS BLOB) WHERE lower(hex(id)) = ?";
+        let changed = database.execute(sql, (from, to, id.replace('-', ""))).unwrap();
+        assert_eq!(changed, 1, "no entry {id}");
     }
 
     /// From now on nobody can be looked up.
@@ -278,9 +308,14 @@ impl Call {
         self
     }
 
-    pub async fn send(mut self) -> Answer {
+    /// The answer with its body still to come.
+    pub async fn open(mut self) -> Response<Body> {
         self.request.extensions_mut().insert(ClientAddr(self.from, false));
-        let response = self.router.oneshot(self.request).await.unwrap();
+        self.router.oneshot(self.request).await.unwrap()
+    }
+
+    pub async fn send(self) -> Answer {
+        let response = self.open().await;
         let (parts, body) = response.into_parts();
         let body = String::from_utf8(body.collect().await.unwrap().to_bytes().to_vec()).unwrap();
         let json = serde_json::from_str(&body).unwrap_or_default();

@@ -2,10 +2,11 @@
 
 use super::{Authenticator, Inner};
 use crate::AuthError;
+use crate::directory::DirectoryUser;
 use crate::secrets;
 use crate::session::{Origin, Session, SessionFacts};
 use crate::settings::ms;
-use crate::store::{check_name, check_network, parse_networks, secret_is_live};
+use crate::store::{check_name, check_network, is_of_directory, parse_networks, secret_is_live};
 use doorman_core::code::Code;
 use doorman_core::principal::Principal;
 use doorman_core::secret::Secret;
@@ -99,6 +100,9 @@ impl Authenticator {
                 AuthError::new(Code::Throttled, "too many wrong secrets of this service account from here");
             return Err(error.retry_in(Duration::from_millis(WRONG_MS)));
         }
+        if is_of_directory(&row) {
+            return self.prove_by_directory(row, secret, client_ip).await;
+        }
         let live: Vec<_> = row.secrets.iter().filter(|secret| secret_is_live(secret, now_ms)).collect();
         let hashes = live.iter().map(|secret| secret.hash.clone()).collect();
         let found = secrets::find(secret.clone(), hashes).await?.and_then(|index| live.get(index));
@@ -107,12 +111,48 @@ impl Authenticator {
             inner.wrong_secrets.insert(*fingerprint, now_ms + WRONG_MS);
             return Err(wrong());
         };
+        let expires_ms = now_ms.saturating_add(ms(inner.settings.service_ttl));
+        let expires_ms = found.expires_ms.map_or(expires_ms, |end| end.min(expires_ms));
+        let id = found.id;
+        self.begin_service(&row, id, expires_ms, client_ip).await
+    }
+
+    /// An account of the directory: its password is asked about as often as a user's.
+    async fn prove_by_directory(
+        &self,
+        row: ServiceAccountRow,
+        password: &Secret,
+        client_ip: IpAddr,
+    ) -> Result<ProvenSecret, AuthError> {
+        let inner = &*self.0;
+        if row.disabled {
+            return Err(AuthError::new(Code::BadCredentials, "the service account is disabled"));
+        }
+        check_network(&parse_networks(&row.networks)?, client_ip)?;
+        let user = inner.passwords.check(&row.name, password, client_ip).await?;
+        if user.name != row.name {
+            return Err(AuthError::new(Code::BadCredentials, "the directory calls the account otherwise"));
+        }
+        inner.people.learn(user);
+        let expires_ms = inner.store.clock.now_ms().saturating_add(ms(inner.settings.basic_ttl));
+        let id = row.secrets.first().map(|secret| secret.id).unwrap_or_default();
+        self.begin_service(&row, id, expires_ms, client_ip).await
+    }
+
+    async fn begin_service(
+        &self,
+        row: &ServiceAccountRow,
+        secret: [u8; 16],
+        expires_ms: u64,
+        client_ip: IpAddr,
+    ) -> Result<ProvenSecret, AuthError> {
+        let inner = &*self.0;
+        let now_ms = inner.store.clock.now_ms();
         if row.disabled {
             return Err(AuthError::new(Code::BadCredentials, "the service account is disabled"));
         }
         let networks = parse_networks(&row.networks)?;
         check_network(&networks, client_ip)?;
-        let expires_ms = now_ms.saturating_add(ms(inner.settings.service_ttl));
         let facts = SessionFacts {
             id: crate::random::bytes(),
             principal: Principal::Service(row.name.as_str().into()),
@@ -124,7 +164,7 @@ impl Authenticator {
             email: None,
             scopes: None,
             created_ms: now_ms,
-            expires_ms: found.expires_ms.map_or(expires_ms, |end| end.min(expires_ms)),
+            expires_ms,
             groups_checked_ms: now_ms,
         };
         let recheck_ms = inner.service_recheck_ms();
@@ -133,7 +173,7 @@ impl Authenticator {
         // Whoever disabled the account in between did not see this session.
         self.check_still_enabled(&session).await?;
         inner.upkeep.note_service(&row.name, now_ms);
-        Ok(ProvenSecret { session, secret: found.id, networks })
+        Ok(ProvenSecret { session, secret, networks })
     }
 
     /// Ends a session that was begun while its account was being disabled or deleted.
@@ -157,6 +197,9 @@ impl Inner {
         match self.store.database.service_account(name).await? {
             Some(row) if !row.disabled => {
                 self.upkeep.note_service(name, self.store.clock.now_ms());
+                if is_of_directory(&row) {
+                    return Ok(self.people.current(name, || unknown_user(name)).await?.recheck_ms);
+                }
                 Ok(self.service_recheck_ms())
             }
             Some(_) => Err(AuthError::new(Code::TokenRevoked, "the service account is disabled")),
@@ -193,4 +236,10 @@ impl Inner {
     fn service_recheck_ms(&self) -> u64 {
         self.store.clock.now_ms().saturating_add(ms(self.settings.groups_max_age))
     }
+}
+
+/// What is remembered of an account that this process has never looked up: nothing that could outlast an outage.
+fn unknown_user(name: &str) -> (DirectoryUser, u64) {
+    let (id, display_name) = (String::new(), name.to_owned());
+    (DirectoryUser { id, name: name.to_owned(), display_name, email: None, groups: Vec::new() }, 0)
 }

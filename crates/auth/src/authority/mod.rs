@@ -244,6 +244,19 @@ impl dyn Authority {
         self.store().create_service(name, set, secret).await
     }
 
+    /// Makes an account of the directory a service account: its password there is its secret, and no user has the name
+    /// any more.
+    ///
+    /// # Errors
+    /// [`Code::Invalid`] when the directory does not know the name; otherwise as `create_service`.
+    pub async fn adopt_service(&self, name: &str, set: ServiceChange) -> Result<ServiceAccount, AuthError> {
+        check_name(name)?;
+        if !matches!(self.ask(Ask::Knows { name: name.to_owned() }).await?, Answer::Known(true)) {
+            return Err(AuthError::new(Code::Invalid, "name: the directory knows no such account"));
+        }
+        self.store().adopt_service(name, set).await
+    }
+
     async fn prove(&self, ask: Ask) -> Result<Proven, AuthError> {
         match self.ask(ask).await? {
             Answer::Proven(proven) => Ok(proven),

@@ -1,8 +1,9 @@
 //! Service accounts as they are stored: changed, rotated, listed, deleted.
 
 use super::IdentityStore;
+use crate::AuthError;
+use crate::secrets::{self, DIRECTORY};
 use crate::settings::ms;
-use crate::{AuthError, secrets};
 use doorman_core::code::Code;
 use doorman_core::principal::Principal;
 use doorman_core::secret::Secret;
@@ -24,7 +25,9 @@ pub struct ServiceAccount {
     pub networks: Vec<String>,
     /// Whether its secrets are refused.
     pub disabled: bool,
-    /// How many secrets are good: two between a rotation and its end.
+    /// Whether it is an account of the directory, whose password is its secret.
+    pub directory: bool,
+    /// How many secrets are good: two between a rotation and its end, none where the directory has the password.
     pub secrets: usize,
     /// When it was made (ms).
     pub created_ms: u64,
@@ -50,7 +53,6 @@ const SHORTEST_SECRET: usize = 12;
 
 impl IdentityStore {
     /// Makes a service account. The secret, `secret` or a random one, is shown here once.
-    ///
     /// Whether the directory knows the name must be known before: [`Authority::create_service`](crate::Authority::create_service).
     ///
     /// # Errors
@@ -61,28 +63,50 @@ impl IdentityStore {
         set: ServiceChange,
         secret: Option<Secret>,
     ) -> Result<(ServiceAccount, Secret), AuthError> {
-        check_name(name)?;
         let secret = secret.unwrap_or_else(secrets::generate);
         if secret.expose().len() < SHORTEST_SECRET || secret.expose().contains('\0') {
-            return Err(AuthError::new(
-                Code::Invalid,
-                format!("secret: at least {SHORTEST_SECRET} characters"),
-            ));
+            let why = format!("secret: at least {SHORTEST_SECRET} characters");
+            return Err(AuthError::new(Code::Invalid, why));
         }
+        let row = new_secret(&secret, self.clock.now_ms()).await?;
+        Ok((self.insert_service(name, set, row).await?, secret))
+    }
+
+    /// Makes an account of the directory a service account. That it is one must be known before.
+    ///
+    /// # Errors
+    /// As [`IdentityStore::create_service`].
+    pub(crate) async fn adopt_service(
+        &self,
+        name: &str,
+        set: ServiceChange,
+    ) -> Result<ServiceAccount, AuthError> {
         let created_ms = self.clock.now_ms();
+        let hash = DIRECTORY.to_owned();
+        let row = SecretRow { id: crate::random::bytes(), hash, created_ms, expires_ms: None };
+        self.insert_service(name, set, row).await
+    }
+
+    async fn insert_service(
+        &self,
+        name: &str,
+        set: ServiceChange,
+        secret: SecretRow,
+    ) -> Result<ServiceAccount, AuthError> {
+        let created_ms = secret.created_ms;
         let mut row = ServiceAccountRow {
             name: name.to_owned(),
             description: String::new(),
             owner: String::new(),
             networks: Vec::new(),
             disabled: false,
-            secrets: vec![new_secret(&secret, created_ms).await?],
+            secrets: vec![secret],
             last_used_ms: None,
             created_ms,
         };
         set.apply(&mut row)?;
         match self.database.insert_service_account(&row).await {
-            Ok(()) => Ok((shown(row, created_ms), secret)),
+            Ok(()) => Ok(shown(row, created_ms)),
             Err(StoreError::Conflict) => {
                 Err(AuthError::new(Code::Conflict, "name: a service account has it"))
             }
@@ -97,6 +121,10 @@ impl IdentityStore {
     /// [`Code::NotFound`].
     pub async fn rotate_service(&self, name: &str, overlap: Duration) -> Result<Secret, AuthError> {
         let now_ms = self.clock.now_ms();
+        if self.database.service_account(name).await?.is_some_and(|row| is_of_directory(&row)) {
+            let why = "name: the account is the directory's; change its password there";
+            return Err(AuthError::new(Code::Conflict, why));
+        }
         let secret = secrets::generate();
         let row = new_secret(&secret, now_ms).await?;
         let others_expire_ms = now_ms.saturating_add(ms(overlap));
@@ -193,7 +221,12 @@ impl ServiceChange {
 
 fn shown(row: ServiceAccountRow, now_ms: u64) -> ServiceAccount {
     ServiceAccount {
-        secrets: row.secrets.iter().filter(|secret| secret_is_live(secret, now_ms)).count(),
+        directory: is_of_directory(&row),
+        secrets: row
+            .secrets
+            .iter()
+            .filter(|secret| secret.hash != DIRECTORY && secret_is_live(secret, now_ms))
+            .count(),
         name: row.name,
         owner: row.owner,
         description: row.description,
@@ -202,6 +235,11 @@ fn shown(row: ServiceAccountRow, now_ms: u64) -> ServiceAccount {
         created_ms: row.created_ms,
         last_used_ms: row.last_used_ms,
     }
+}
+
+/// Whether the directory has the account's password.
+pub(crate) fn is_of_directory(row: &ServiceAccountRow) -> bool {
+    row.secrets.iter().any(|secret| secret.hash == DIRECTORY)
 }
 
 async fn new_secret(secret: &Secret, now_ms: u64) -> Result<SecretRow, AuthError> {

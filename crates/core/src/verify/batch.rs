@@ -8,6 +8,7 @@ use crate::merkle::Tree;
 use crate::statement::Statement;
 
 /// A batch whose entries are being read.
+#[derive(Clone)]
 pub(super) struct Batch {
     pub(super) statement: Statement,
     /// Which ids it begins and ends with, where that is stored: a hint.
@@ -19,6 +20,7 @@ pub(super) struct Batch {
     pub(super) after: Option<AuditId>,
 }
 
+#[derive(Clone)]
 struct Found {
     id: AuditId,
     leaf: Digest,

@@ -34,6 +34,7 @@ pub struct Unsigned {
 }
 
 /// Where the verification of one writer stands.
+#[derive(Clone)]
 pub(super) struct Chain {
     writer: WriterId,
     /// The next statement's number, hash of its predecessor, and first entry.

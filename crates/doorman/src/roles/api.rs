@@ -7,6 +7,7 @@ use super::{process, upkeep};
 use crate::config::{ApiConfig, AuthSource, RegionConfig};
 use anyhow::{Context as _, bail};
 use doorman_api::ApiState;
+use doorman_auth::keys::KEY_HISTORY_FILE;
 use doorman_auth::{
     Authority, Clock, IdentityStore, IdentityTokens, KeyRing, Remote, RemoteSettings, Revocations,
 };
@@ -138,6 +139,7 @@ pub async fn start(config: ApiConfig) -> anyhow::Result<Api> {
         database: database.clone(),
         door: shared.clone(),
         metrics: Some(metrics),
+        chain: doorman_api::ChainWatch::new(keys.dir().join(KEY_HISTORY_FILE)),
         config: doorman_api::ApiConfig::new(config.server.public_url.parse()?),
     });
     let router = doorman_api::router(state);

@@ -53,6 +53,21 @@ pub struct StoredBatch {
     pub entries: Vec<StoredEntry>,
 }
 
+/// How far one writer has come.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct StatementHead {
+    /// Who.
+    pub writer: WriterId,
+    /// The number of its last statement.
+    pub number: u64,
+    /// That statement's body.
+    pub statement: Vec<u8>,
+    /// How many entries the writer has committed with it.
+    pub entries: u64,
+    /// Whether its signature is stored.
+    pub signed: bool,
+}
+
 /// Statements looked up at once, and the entries that they may have together, unless one alone has more.
 const STATEMENTS: i64 = 64;
 const ENTRIES: u64 = 2_000;
@@ -103,6 +118,25 @@ impl Database {
             row = self.pool.row(next, args![writer]).await?;
         }
         Ok(writers)
+    }
+
+    /// The last statement of every writer that has any.
+    pub async fn statement_heads(&self) -> Result<Vec<StatementHead>, StoreError> {
+        let sql = "SELECT s.number, s.body, s.first_index, s.count, g.signature FROM statement s \
+             LEFT JOIN statement_signature g ON g.writer = s.writer AND g.number = s.number \
+             WHERE s.writer = ? ORDER BY s.number DESC LIMIT 1";
+        let mut heads = Vec::new();
+        for writer in self.statement_writers().await? {
+            let Some(row) = self.pool.row(sql, args![writer.0]).await? else { continue };
+            heads.push(StatementHead {
+                writer,
+                number: row.uint(0)?,
+                statement: row.bytes(1)?,
+                entries: row.uint(2)?.saturating_add(row.uint(3)?),
+                signed: row.opt_bytes(4)?.is_some(),
+            });
+        }
+        Ok(heads)
     }
 
     /// The first entry that lies behind its writer's last statement, or whose writer has none: somebody added it.
