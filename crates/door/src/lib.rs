@@ -6,6 +6,7 @@
 pub mod body;
 pub mod caller;
 pub mod catalog;
+pub mod collect;
 pub mod config;
 pub mod journal;
 pub mod poll;

@@ -1,6 +1,7 @@
 //! What a proxy can be set to.
 
 use crate::impersonate::Impersonation;
+use crate::receipts::ReceiptSettings;
 use doorman_egress::{Peer, Protocol};
 use doorman_net::Limits;
 use rustls::ServerConfig;
@@ -28,6 +29,8 @@ pub struct ProxySettings {
     pub identity_listen: Option<SocketAddr>,
     /// Largest body that is read whole before it is forwarded; `api`'s limit must not be larger.
     pub max_whole_body: usize,
+    /// Where receipts are kept.
+    pub receipts: ReceiptSettings,
     /// Requests end before this after a stop was asked for.
     pub drain: Duration,
     /// The services.

@@ -27,5 +27,6 @@ mod oauth;
 mod openapi;
 #[cfg(test)]
 mod rig;
-#[cfg(test)]
 mod tail;
+#[cfg(test)]
+mod ui;

@@ -14,6 +14,7 @@ use doorman_auth::{
 use doorman_core::keys::KeyUse;
 use doorman_core::token;
 use doorman_door::catalog::Catalog;
+use doorman_door::collect::{self, Collecting};
 use doorman_door::journal::{JournalConfig, Surroundings, Writer};
 use doorman_door::poll;
 use doorman_door::rate::RateGate;
@@ -95,7 +96,9 @@ pub async fn start(config: ApiConfig) -> anyhow::Result<Api> {
     let issuer = authenticator.issuer().to_owned();
     let policies = Arc::new(PolicyStore::open(&config.policy.dir)?);
     let catalog = Arc::new(Catalog::new(regions(&config.regions)?));
-    start_polling(&catalog, &keys, &clock)?;
+    let control_token = control_token(&keys, &clock);
+    poll::start(catalog.clone(), control_token.clone())?;
+    start_collecting(&catalog, control_token, &database, &clock)?;
     let writer =
         start_journal(&config.journal, &database, &keys, &clock, &*authenticator, &policies, &catalog)
             .await?;
@@ -220,22 +223,32 @@ fn regions(configured: &[RegionConfig]) -> anyhow::Result<BTreeMap<String, Vec<A
     Ok(regions)
 }
 
-fn start_polling(catalog: &Arc<Catalog>, keys: &KeyRing, clock: &Clock) -> anyhow::Result<()> {
+fn control_token(keys: &KeyRing, clock: &Clock) -> poll::ControlToken {
     let (keys, clock) = (keys.clone(), clock.clone());
-    let sign = move |region: &str| {
+    Arc::new(move |region: &str| {
         let now_ms = clock.now_ms();
         let key = keys.signing_key(KeyUse::Control, now_ms, |_| true)?;
         let mut jti = [0; 16];
         aws_lc_rs::rand::fill(&mut jti).ok()?;
-        Some(token::sign_control(
-            &key,
-            CONTROL_ISSUER,
-            &doorman_proxy::control::audience(region),
-            jti,
-            now_ms,
-        ))
-    };
-    Ok(poll::start(catalog.clone(), Arc::new(sign))?)
+        let audience = doorman_proxy::control::audience(region);
+        Some(token::sign_control(&key, CONTROL_ISSUER, &audience, jti, now_ms))
+    })
+}
+
+fn start_collecting(
+    catalog: &Arc<Catalog>,
+    token: poll::ControlToken,
+    database: &Database,
+    clock: &Clock,
+) -> anyhow::Result<()> {
+    let clock = clock.clone();
+    Ok(collect::start(Collecting {
+        catalog: catalog.clone(),
+        token,
+        database: database.clone(),
+        now_ms: Arc::new(move || clock.now_ms()),
+        holder: upkeep::holder(),
+    })?)
 }
 
 async fn start_journal(

@@ -9,4 +9,5 @@ mod auth_link;
 mod demo_files;
 mod front;
 mod process;
+mod settle;
 mod upkeep;

@@ -5,7 +5,8 @@ use crate::config::{Discovery, InstanceConfig, Protocol, ProxyConfig, ServiceCon
 use anyhow::{Context as _, bail};
 use doorman_proxy as proxy;
 use doorman_proxy::{
-    HealthSettings, Impersonation, InstanceSettings, Peer, Proxy, ProxySettings, ServiceSettings,
+    HealthSettings, Impersonation, InstanceSettings, Peer, Proxy, ProxySettings, ReceiptSettings,
+    ServiceSettings,
 };
 
 /// Bodies up to this are read whole; the limit of `api` must not be larger.
@@ -41,6 +42,11 @@ pub fn start(config: ProxyConfig) -> anyhow::Result<Proxy> {
         public_keys: config.keys.public_file,
         identity_listen: config.jwks,
         max_whole_body: MAX_WHOLE_BODY,
+        receipts: ReceiptSettings {
+            dir: config.data.dir,
+            keep: config.data.keep_receipts,
+            max_bytes: config.data.max_receipts as u64,
+        },
         drain: config.server.drain,
         services,
     };

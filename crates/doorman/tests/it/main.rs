@@ -25,6 +25,7 @@ mod links;
 mod local;
 mod log;
 mod passes;
+mod receipts;
 mod request;
 mod session;
 mod shell;
