@@ -33,7 +33,8 @@ pub use dialect::Dialect;
 pub use error::{CommitError, StoreError};
 pub use index::OpenAttempt;
 pub use jobs::{
-    Chunk, ChunkItem, EditRow, HolderShare, InputAbout, InputRow, Item, ItemFilter, JobRow, RunFilter, RunRow, RunStep,
+    Chunk, ChunkItem, EditRow, HolderShare, InputAbout, InputRow, Item, ItemFilter, JobRow, RunFilter,
+    RunRow, RunStep,
 };
 pub use journal::{Batch, Entry, ItemEnd, ItemMark, Journal};
 pub use receipts::{Collected, ReceiptPiece, ReceiptSource, UnknownAttempt};

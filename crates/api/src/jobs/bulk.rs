@@ -27,11 +27,10 @@ pub(crate) async fn start_bulk(
     Json(mut value): Json<serde_json::Value>,
 ) -> ApiResult<(StatusCode, axum::Json<wire::Run>)> {
     let job = value.get_mut("job").map(serde_json::Value::take).unwrap_or_default();
-    let mut spec = doorman_core::rollout::decode(job).map_err(|problems| {
-        fields(problems.into_iter().map(|problem| named(problem)).collect())
-    })?;
-    let rest: BulkRequest =
-        serde_json::from_value(without_job(value)).map_err(|error| ApiError::field("body", error.to_string()))?;
+    let mut spec = doorman_core::rollout::decode(job)
+        .map_err(|problems| fields(problems.into_iter().map(|problem| named(problem)).collect()))?;
+    let rest: BulkRequest = serde_json::from_value(without_job(value))
+        .map_err(|error| ApiError::field("body", error.to_string()))?;
     if spec.name.is_empty() {
         spec.name = format!(
             "bulk {} {}",

@@ -11,13 +11,14 @@ use crate::state::ApiState;
 use axum::body::Body;
 use axum::extract::State;
 use axum::response::Response;
+use doorman_auth::Granted;
 use doorman_client::wire::{self, UploadQuery};
 use doorman_core::code::Code;
 use doorman_core::rollout::{Duplicates, JobSpec};
 use doorman_door::Problem;
 use doorman_jobs::definition::Definition;
 use doorman_jobs::input::{Format, Options};
-use doorman_jobs::run::{RunAs, new_id, show_id};
+use doorman_jobs::run::{new_id, show_id};
 use doorman_jobs::template::Template;
 use doorman_policy::action;
 use doorman_store::{JobRow, StoreError};
@@ -90,7 +91,7 @@ async fn fill(
     }
     job.run_as = spec.schedule.as_ref().and_then(|_| {
         let actor = caller.caller.is_delegated().then(|| identity.actor().to_string());
-        serde_json::to_string(&RunAs { subject: identity.subject().to_string(), actor }).ok()
+        serde_json::to_string(&Granted { subject: identity.subject().to_string(), actor }).ok()
     });
     job.next_ms = schedule.as_ref().and_then(|schedule| schedule.next_after(state.now_ms()));
     if let Some(input) = &spec.input {
@@ -101,8 +102,7 @@ async fn fill(
     job.name.clone_from(&spec.name);
     job.updated_ms = state.now_ms();
     job.updated_by = caller.caller.subject_text().to_owned();
-    job.definition =
-        serde_json::to_string(&spec).map_err(|error| ApiError::internal(error.to_string()))?;
+    job.definition = serde_json::to_string(&spec).map_err(|error| ApiError::internal(error.to_string()))?;
     Ok(())
 }
 
@@ -117,9 +117,9 @@ async fn drop_input_if_failed<T>(state: &ApiState, job: &JobRow, saved: &ApiResu
 
 fn name_taken(error: StoreError) -> ApiError {
     match error {
-        StoreError::Conflict => {
-            Problem::new(Code::Conflict, "The folder has a job of this name.").hint("Choose another name.").into()
-        }
+        StoreError::Conflict => Problem::new(Code::Conflict, "The folder has a job of this name.")
+            .hint("Choose another name.")
+            .into(),
         error => error.into(),
     }
 }
@@ -251,12 +251,14 @@ pub(crate) async fn upload_job_input(
     let mut job = JobRow { version: before.version + 1, ..before };
     let stored = async {
         let source = BodySource::new(body);
-        let input = state.jobs.store_upload(source, options, Arc::new(template)).await.map_err(upload_error)?;
+        let input =
+            state.jobs.store_upload(source, options, Arc::new(template)).await.map_err(upload_error)?;
         spec.input = None;
         job.input = Some(input);
         job.updated_ms = state.now_ms();
         job.updated_by = caller.caller.subject_text().to_owned();
-        job.definition = serde_json::to_string(&spec).map_err(|error| ApiError::internal(error.to_string()))?;
+        job.definition =
+            serde_json::to_string(&spec).map_err(|error| ApiError::internal(error.to_string()))?;
         let saved = replace(&state, &caller, &job, "input").await;
         drop_input_if_failed(&state, &job, &saved).await;
         saved

@@ -193,7 +193,8 @@ pub(crate) async fn stream_results(
         ResultsFormat::Csv => "text/csv; charset=utf-8",
         ResultsFormat::Jsonl => "application/jsonl",
     };
-    let parts = futures_util::TryStreamExt::map_err(parts, |_| std::io::Error::other("the results broke off"));
+    let parts =
+        futures_util::TryStreamExt::map_err(parts, |_| std::io::Error::other("the results broke off"));
     Ok(([(header::CONTENT_TYPE, kind)], Body::from_stream(parts)).into_response())
 }
 

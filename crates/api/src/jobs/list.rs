@@ -36,8 +36,7 @@ pub(crate) async fn list_jobs(
     let sought = query.q.as_deref().unwrap_or_default().to_lowercase();
     let is_sought = |job: &JobRow| {
         let below = |folder: &str| {
-            job.folder == folder
-                || job.folder.strip_prefix(folder).is_some_and(|rest| rest.starts_with('/'))
+            job.folder == folder || job.folder.strip_prefix(folder).is_some_and(|rest| rest.starts_with('/'))
         };
         folder.is_none_or(below) && job.name.to_lowercase().contains(&sought)
     };

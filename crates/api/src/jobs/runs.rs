@@ -120,9 +120,7 @@ async fn is_visible(
 
 fn checked_state(text: &str) -> ApiResult<RunState> {
     let read: Result<_, de::value::Error> = RunState::deserialize(text.into_deserializer());
-    read.map_err(|_| {
-        ApiError::field("state", "queued, running, paused, waiting, stopped, cancelled or done")
-    })
+    read.map_err(|_| ApiError::field("state", "queued, running, paused, waiting, stopped, cancelled or done"))
 }
 
 /// A run

@@ -100,7 +100,11 @@ impl Outbox {
     pub(crate) async fn commit_refusal(&self, record: Draft) -> Result<AuditId, CommitFailure> {
         let slot = self.open_slot(Instant::now() + self.journal.commit_timeout);
         let guard = SlotGuard { outbox: self, slot };
-        if !self.journal.push_refusal(Plain { record, ack: Ack::Thread(self.inbox.clone(), slot as u64), item: None }) {
+        if !self.journal.push_refusal(Plain {
+            record,
+            ack: Ack::Thread(self.inbox.clone(), slot as u64),
+            item: None,
+        }) {
             return Err(CommitFailure::Overloaded);
         }
         guard.answer().await.map(|committed| committed.audit_id)

@@ -632,11 +632,11 @@ impl State {
         let Late { sealed, attempts, key } = self.late.swap_remove(place);
         let published = self.advance(sealed, &key)?;
         let now_ms = (self.around.now_ms)();
-        let abandoned = published
-            .ids
-            .iter()
-            .take(attempts)
-            .map(|id| Plain { record: crate::outcome::abandoned(*id, now_ms), ack: Ack::None, item: None });
+        let abandoned = published.ids.iter().take(attempts).map(|id| Plain {
+            record: crate::outcome::abandoned(*id, now_ms),
+            ack: Ack::None,
+            item: None,
+        });
         self.queue.waiting.lock().outcomes.extend(abandoned);
         Some(place)
     }

@@ -238,7 +238,7 @@ fn plan_of(args: &BulkArgs) -> anyhow::Result<PlanSpec> {
         concurrency: args.concurrency,
         rate_per_second: args.rate,
         timeout: args.timeout.clone(),
-        stop_when: has_stop.then(|| StopSpec {
+        stop_when: has_stop.then_some(StopSpec {
             failures: args.stop_failures,
             failure_rate: args.stop_rate,
             window: args.stop_window,

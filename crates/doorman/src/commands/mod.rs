@@ -2,7 +2,7 @@
 
 pub mod audit;
 pub mod audit_reconcile;
-pub mod audit_verify;
+mod audit_verify;
 pub mod bulk;
 pub mod catalog;
 pub mod config;

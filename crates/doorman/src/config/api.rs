@@ -6,7 +6,9 @@ use super::load::RoleConfig;
 use super::path::Path;
 use super::regions::{self, RegionConfig};
 use super::server::{LogConfig, ServerConfig, ServerSection};
-use super::storage::{DatabaseConfig, JobsConfig, JournalConfig, KeysConfig, PolicyConfig, RateConfig, RedactConfig};
+use super::storage::{
+    DatabaseConfig, JobsConfig, JournalConfig, KeysConfig, PolicyConfig, RateConfig, RedactConfig,
+};
 use doorman_auth::directory::LdapConfig;
 use serde::Deserialize;
 

@@ -10,6 +10,7 @@
 )]
 
 mod audit;
+mod auth;
 mod config;
 mod curl;
 mod delegation;
@@ -18,8 +19,9 @@ mod fake;
 mod framing;
 mod headers;
 mod help;
-mod lifecycle;
+mod impersonate;
 mod jobs;
+mod lifecycle;
 mod links;
 mod local;
 mod log;

@@ -195,7 +195,8 @@ impl Active {
             }
             let Some(ready) = self.ready.pop_front() else { return };
             let (errand, jobs) = (errand.clone(), self.jobs.clone());
-            self.flying.spawn(async move { errand.send(&jobs.door.courier, &jobs.door.catalog, ready).await });
+            self.flying
+                .spawn(async move { errand.send(&jobs.door.courier, &jobs.door.catalog, ready).await });
         }
     }
 
@@ -231,10 +232,7 @@ impl Active {
         }));
     }
 
-    fn take_claim(
-        &mut self,
-        claimed: Option<Result<Option<(Chunk, BTreeMap<u64, Arc<str>>)>, StoreError>>,
-    ) {
+    fn take_claim(&mut self, claimed: Option<Result<Option<(Chunk, BTreeMap<u64, Arc<str>>)>, StoreError>>) {
         let (chunk, rows) = match claimed {
             Some(Ok(Some(claimed))) => claimed,
             Some(Ok(None)) | None => return,
@@ -469,7 +467,7 @@ impl Active {
         let spec = &self.layout.spec;
         let mut grant = SessionId::default();
         hex::decode_to_slice(&spec.grant, &mut grant).map_err(|error| Some(error.to_string()))?;
-        let session = match self.jobs.authenticator.granted(grant).await {
+        let session = match self.jobs.authenticator.standing(grant).await {
             Ok(session) => session,
             Err(error) if matches!(error.code, Code::DirectoryUnavailable | Code::AuditUnavailable) => {
                 return Err(None);
@@ -481,14 +479,12 @@ impl Active {
                 )));
             }
         };
-        if self.caller.as_ref().is_some_and(|known| Arc::ptr_eq(known.session(), &session)) {
-            let policies = self.jobs.door.policies.current();
-            let known = self.caller.clone().ok_or(None)?;
-            let is_plain = !known.is_delegated();
-            if is_plain {
-                return Ok(known);
-            }
-            drop(policies);
+        // A service's right to act for a user is asked for anew each time.
+        if let Some(known) = &self.caller
+            && Arc::ptr_eq(known.session(), &session)
+            && !known.is_delegated()
+        {
+            return Ok(known.clone());
         }
         let policies = self.jobs.door.policies.current();
         let caller = by_session(&policies, session, spec.client_ip);
@@ -563,7 +559,6 @@ impl Active {
         if self.progress.run.state == RunState::Cancelled {
             self.jobs.database.skip_pending(&run).await?;
         }
-        let is_running = self.is_running();
         for at in (0..self.held.len()).rev() {
             let Some(held) = self.held.get_mut(at) else { continue };
             if !held.is_dirty && held.left > 0 {
@@ -582,7 +577,6 @@ impl Active {
                 self.held.swap_remove(at);
             }
         }
-        let _ = is_running;
         Ok(())
     }
 
@@ -621,7 +615,8 @@ impl Active {
     /// Writes the run's row. When somebody else was first, theirs counts, and this is decided anew.
     async fn save(&mut self) -> Result<(), StoreError> {
         let state = self.progress.run.state;
-        let in_flight = self.counts.sending + if state == RunState::Cancelled { self.counts.pending } else { 0 };
+        let in_flight =
+            self.counts.sending + if state == RunState::Cancelled { self.counts.pending } else { 0 };
         let has_ended = state.is_over() && in_flight == 0 && self.held.is_empty();
         let progress = serde_json::to_string(&self.progress).map_err(|_| StoreError::Corrupt("progress"))?;
         let step = RunStep {

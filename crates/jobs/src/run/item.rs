@@ -5,9 +5,7 @@ use crate::template::{Destination, Rendered};
 use doorman_core::code::Code;
 use doorman_core::record::OutcomeState;
 use doorman_core::rollout::{AttemptEnd, ItemState, Row};
-use doorman_door::{
-    Caller, Courier, Delivery, ItemAnswer, ItemJudge, ItemRef, ItemVerdict, Order, Origin,
-};
+use doorman_door::{Caller, Courier, Delivery, ItemAnswer, ItemJudge, ItemRef, ItemVerdict, Order, Origin};
 use doorman_policy::{PolicySet, RequestContext};
 use http::{HeaderName, HeaderValue};
 use std::sync::{Arc, OnceLock};
@@ -107,9 +105,7 @@ impl ItemJudge for Watch {
                     Err(why) => self.verdict_of(AttemptEnd::Answered { status }, Some(why)),
                 }
             }
-            OutcomeState::Unknown => {
-                self.verdict_of(AttemptEnd::Unknown, answer.error.map(str::to_owned))
-            }
+            OutcomeState::Unknown => self.verdict_of(AttemptEnd::Unknown, answer.error.map(str::to_owned)),
             OutcomeState::Unsent | OutcomeState::Abandoned | OutcomeState::Denied => {
                 self.verdict_of(AttemptEnd::NotSent, answer.error.map(str::to_owned))
             }
@@ -132,7 +128,11 @@ pub(crate) struct Errand {
 
 impl Errand {
     /// The request of an item; or why there is none.
-    pub fn render(&self, ready: &Ready, catalog: &doorman_door::catalog::Catalog) -> Result<Rendered, String> {
+    pub fn render(
+        &self,
+        ready: &Ready,
+        catalog: &doorman_door::catalog::Catalog,
+    ) -> Result<Rendered, String> {
         let place = self.layout.rollout.place(ready.item).ok_or("the run has no such item")?;
         let row: Row = serde_json::from_str(&ready.row).map_err(|error| error.to_string())?;
         let to = Destination { region: place.region, instance: self.layout.instance(&place) };
@@ -147,7 +147,12 @@ impl Errand {
     }
 
     /// Sends an item through the door, and says what became of it.
-    pub async fn send(self, courier: &Courier, catalog: &doorman_door::catalog::Catalog, ready: Ready) -> Landed {
+    pub async fn send(
+        self,
+        courier: &Courier,
+        catalog: &doorman_door::catalog::Catalog,
+        ready: Ready,
+    ) -> Landed {
         let end = match self.render(&ready, catalog) {
             Ok(rendered) => self.send_rendered(courier, &ready, rendered).await,
             Err(why) => {

@@ -16,10 +16,9 @@ pub use control::{CommandError, Commander};
 pub use runner::Runner;
 pub use spec::{Layout, Progress, RunSpec, Share};
 pub use start::{StartError, StartRequest};
-pub use timetable::RunAs;
 
 use crate::input::Limits;
-use doorman_auth::Authenticator;
+use doorman_auth::Authority;
 use doorman_core::rollout::Counts;
 use doorman_door::DoorShared;
 use doorman_store::{Database, RunRow, StoreError};
@@ -51,7 +50,7 @@ pub struct Jobs {
     /// The door that items go through.
     pub door: Arc<DoorShared>,
     /// Proves that whoever started a run may still act.
-    pub authenticator: Authenticator,
+    pub authenticator: Arc<dyn Authority>,
     /// Settings.
     pub config: JobsConfig,
     /// A run was started or controlled on this replica.
@@ -63,7 +62,7 @@ impl Jobs {
     pub fn new(
         database: Database,
         door: Arc<DoorShared>,
-        authenticator: Authenticator,
+        authenticator: Arc<dyn Authority>,
         config: JobsConfig,
     ) -> Arc<Self> {
         Arc::new(Self { database, door, authenticator, config, news: Notify::new() })

@@ -110,9 +110,8 @@ impl Layout {
     }
 
     pub(crate) fn of(spec: RunSpec) -> Result<Self, String> {
-        let first = |problems: Vec<rollout::Problem>| {
-            problems.first().map(ToString::to_string).unwrap_or_default()
-        };
+        let first =
+            |problems: Vec<rollout::Problem>| problems.first().map(ToString::to_string).unwrap_or_default();
         let template = Template::compile(&spec.job.request).map_err(first)?;
         let plan = if spec.dry_run { rehearsal(&spec.job.plan) } else { spec.job.plan.clone() };
         let plan = Plan::check(&plan, &spec.job.request.regions).map_err(first)?;

@@ -3,7 +3,7 @@
 use super::spec::{Layout, Progress, RunSpec, Share};
 use super::{Jobs, new_id};
 use crate::template::Template;
-use doorman_auth::{AuthError, Session};
+use doorman_auth::{AuthError, SessionId};
 use doorman_core::rollout::{Counts, JobSpec, Problem, Run};
 use doorman_core::time::format_rfc3339;
 use doorman_door::Caller;
@@ -42,7 +42,7 @@ pub enum StartError {
 
 /// Who starts a run.
 pub(crate) struct Starter<'a> {
-    pub grant: &'a Session,
+    pub grant: &'a SessionId,
     pub actor: &'a str,
     pub subject: &'a str,
     pub client_ip: IpAddr,
@@ -90,13 +90,9 @@ impl Jobs {
     ) -> Result<RunRow, StartError> {
         let checked = self.check_start(job).await?;
         let actor = caller.is_delegated().then(|| caller.identity().actor());
-        let grant = self.authenticator.grant(caller.session(), actor, client_ip).await?;
-        let starter = Starter {
-            grant: &grant,
-            actor: caller.actor_text(),
-            subject: caller.subject_text(),
-            client_ip,
-        };
+        let grant = self.authenticator.store().grant(caller.session(), actor, client_ip).await?;
+        let starter =
+            Starter { grant: &grant, actor: caller.actor_text(), subject: caller.subject_text(), client_ip };
         self.insert(job, checked, &starter, request).await
     }
 
@@ -112,7 +108,7 @@ impl Jobs {
             job: spec,
             dry_run: request.dry_run,
             reason,
-            grant: starter.grant.id_text().to_owned(),
+            grant: hex::encode(starter.grant),
             client_ip: starter.client_ip,
             rows,
             shares,

@@ -5,14 +5,12 @@ use super::{Jobs, show_id};
 use crate::schedule::{Action, Schedule, Unfinished};
 use doorman_auth::{Granted, Session};
 use doorman_core::id::AuditId;
-use doorman_core::principal::Principal;
 use doorman_core::record::{Kind, Record};
 use doorman_core::rollout::JobSpec;
 use doorman_door::caller::by_session;
 use doorman_door::journal::Draft;
 use doorman_policy::{Resource, action};
 use doorman_store::{JobRow, StoreError};
-use serde::{Deserialize, Serialize};
 use std::net::{IpAddr, Ipv4Addr};
 use std::sync::Arc;
 
@@ -20,16 +18,6 @@ use std::sync::Arc;
 const AT_ONCE: u32 = 100;
 /// A schedule calls from nowhere else.
 const FROM: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST);
-
-/// As whom a schedule runs, as stored.
-#[derive(Clone, Debug, Serialize, Deserialize)]
-pub struct RunAs {
-    /// `user:dave`
-    pub subject: String,
-    /// The service that saved it for them.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub actor: Option<String>,
-}
 
 impl Jobs {
     /// Starts the runs whose time has come. Of several replicas one does each.
@@ -81,19 +69,15 @@ impl Jobs {
 
     /// Starts a run as whoever saved the schedule; or why they may not.
     async fn start_scheduled(&self, job: &JobRow, request: StartRequest) -> Result<[u8; 16], String> {
-        let run_as: RunAs = serde_json::from_str(job.run_as.as_deref().unwrap_or("{}"))
+        let granted: Granted = serde_json::from_str(job.run_as.as_deref().unwrap_or("{}"))
             .map_err(|_| "nobody is named to run it as".to_owned())?;
-        let parse = |text: &str| text.parse::<Principal>().map_err(|error| error.to_string());
-        let granted = Granted {
-            subject: parse(&run_as.subject)?,
-            actor: run_as.actor.as_deref().map(parse).transpose()?,
-        };
+        let subject = granted.subject.clone();
         let checked = self.check_start(job).await.map_err(|error| error.to_string())?;
-        let grant = self.authenticator.grant_to(&granted).await;
-        let grant = grant.map_err(|error| format!("{}: {}", run_as.subject, error.audit_reason))?;
+        let grant = self.authenticator.grant_to(granted).await;
+        let grant = grant.map_err(|error| format!("{subject}: {}", error.audit_reason))?;
         let started = self.start_granted(job, checked, &grant, request).await;
         if started.is_err()
-            && let Err(error) = self.authenticator.logout(grant.id).await
+            && let Err(error) = self.authenticator.store().logout(grant.id).await
         {
             tracing::warn!(%error, "a grant that nobody uses was not ended");
         }
@@ -115,7 +99,7 @@ impl Jobs {
             return Err(format!("policy does not permit {} to run it any more", caller.subject_text()));
         }
         let starter = Starter {
-            grant,
+            grant: &grant.id,
             actor: caller.actor_text(),
             subject: caller.subject_text(),
             client_ip: FROM,
@@ -125,7 +109,7 @@ impl Jobs {
     }
 
     fn tell(&self, job: &JobRow, decision: &'static str, run: Option<&[u8; 16]>, why: &str) {
-        let run_as: Option<RunAs> = job.run_as.as_deref().and_then(|text| serde_json::from_str(text).ok());
+        let run_as: Option<Granted> = job.run_as.as_deref().and_then(|text| serde_json::from_str(text).ok());
         let mut record = Record::new(Kind::Run, AuditId::default(), self.now_ms());
         if let Some(run_as) = run_as {
             record.actor = Some(run_as.actor.unwrap_or_else(|| run_as.subject.clone()).into());

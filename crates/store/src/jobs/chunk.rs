@@ -129,7 +129,8 @@ impl Database {
         holder: &str,
         until_ms: u64,
     ) -> Result<Vec<u64>, StoreError> {
-        let sql = "UPDATE run_chunk SET until_ms = ? WHERE run = ? AND is_open = 1 AND holder = ? AND until_ms > 0";
+        let sql =
+            "UPDATE run_chunk SET until_ms = ? WHERE run = ? AND is_open = 1 AND holder = ? AND until_ms > 0";
         self.pool.execute(sql, args![until_ms, run, holder]).await?;
         let sql =
             "SELECT first_item FROM run_chunk WHERE run = ? AND is_open = 1 AND holder = ? AND until_ms > 0";
@@ -147,7 +148,8 @@ impl Database {
     ) -> Result<Counts, StoreError> {
         let (first_item, size) = chunk;
         let mut tx = self.pool.begin().await?;
-        let sql = "SELECT state, COUNT(*) FROM run_item WHERE run = ? AND item >= ? AND item < ? GROUP BY state";
+        let sql =
+            "SELECT state, COUNT(*) FROM run_item WHERE run = ? AND item >= ? AND item < ? GROUP BY state";
         let mut counts = [0u64; 6];
         for row in tx.rows(sql, args![run, first_item, first_item + size]).await? {
             let state = from_stored(row.int(0)?)?;
@@ -159,8 +161,7 @@ impl Database {
         let is_open = pending + sending > 0;
         let sql = "UPDATE run_chunk SET pending = ?, sending = ?, done = ?, failed = ?, unknown = ?, skipped = ?, \
              is_open = ? WHERE run = ? AND first_item = ? AND fence = ?";
-        let args =
-            args![pending, sending, done, failed, unknown, skipped, is_open, run, first_item, fence];
+        let args = args![pending, sending, done, failed, unknown, skipped, is_open, run, first_item, fence];
         tx.execute(sql, args).await?;
         if releases {
             let sql = "UPDATE run_chunk SET until_ms = 0 WHERE run = ? AND first_item = ? AND fence = ?";
@@ -223,8 +224,7 @@ impl Database {
         holder: &str,
         now_ms: u64,
     ) -> Result<HolderShare, StoreError> {
-        let sql =
-            "SELECT DISTINCT holder FROM run_chunk WHERE run = ? AND is_open = 1 AND until_ms > ? AND holder <> ?";
+        let sql = "SELECT DISTINCT holder FROM run_chunk WHERE run = ? AND is_open = 1 AND until_ms > ? AND holder <> ?";
         let rows = self.pool.rows(sql, args![run, now_ms, holder]).await?;
         let others = rows.iter().map(|row| row.text(0)).collect::<Result<Vec<_>, _>>()?;
         let count = |n: usize| u32::try_from(n).unwrap_or(u32::MAX);

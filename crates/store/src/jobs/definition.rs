@@ -60,7 +60,8 @@ impl Database {
     /// Adds a job with the first entry of its history.
     pub async fn insert_job(&self, job: &JobRow, actor: &str) -> Result<(), StoreError> {
         let mut tx = self.pool.begin().await?;
-        let sql = format!("INSERT INTO job ({COLUMNS}, name_hash) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)");
+        let sql =
+            format!("INSERT INTO job ({COLUMNS}, name_hash) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)");
         let args = args![
             job.id,
             &job.folder,

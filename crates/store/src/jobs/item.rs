@@ -45,7 +45,8 @@ impl Database {
             crate::Dialect::MySql => "CAST(COALESCE(SUM(?), 0) AS SIGNED)",
             crate::Dialect::Sqlite | crate::Dialect::Postgres => "CAST(COALESCE(SUM(?), 0) AS BIGINT)",
         };
-        let sums = ["pending", "sending", "done", "failed", "unknown", "skipped"].map(|c| sum.replace('?', c));
+        let sums =
+            ["pending", "sending", "done", "failed", "unknown", "skipped"].map(|c| sum.replace('?', c));
         let sql = format!(
             "SELECT {} FROM run_chunk WHERE run = ? AND first_item >= ? AND first_item < ?",
             sums.join(", ")
@@ -66,7 +67,9 @@ impl Database {
     pub async fn items_page(&self, run: &[u8; 16], filter: &ItemFilter) -> Result<Vec<Item>, StoreError> {
         let limit = filter.limit as usize;
         let Some(state) = filter.state else {
-            return self.items_between(run, (filter.from, i64::MAX.cast_unsigned()), None, filter.limit).await;
+            return self
+                .items_between(run, (filter.from, i64::MAX.cast_unsigned()), None, filter.limit)
+                .await;
         };
         let mut found = Vec::new();
         let mut from = filter.from;
@@ -156,14 +159,7 @@ impl Database {
     pub async fn settle_unknown(&self, end: &ItemEnd) -> Result<bool, StoreError> {
         let sql = "UPDATE run_item SET state = ?, status = ?, error = ? WHERE run = ? AND item = ? AND audit = ? \
              AND state = 4";
-        let args = args![
-            stored(end.state),
-            end.status,
-            end.error.as_deref(),
-            end.run,
-            end.item,
-            end.audit.0
-        ];
+        let args = args![stored(end.state), end.status, end.error.as_deref(), end.run, end.item, end.audit.0];
         Ok(self.pool.execute(sql, args).await? > 0)
     }
 }
