@@ -28,7 +28,7 @@ pub(crate) async fn start_bulk(
 ) -> ApiResult<(StatusCode, axum::Json<wire::Run>)> {
     let job = value.get_mut("job").map(serde_json::Value::take).unwrap_or_default();
     let mut spec = doorman_core::rollout::decode(job)
-        .map_err(|problems| fields(problems.into_iter().map(|problem| named(problem)).collect()))?;
+        .map_err(|problems| fields(problems.into_iter().map(named).collect()))?;
     let rest: BulkRequest = serde_json::from_value(without_job(value))
         .map_err(|error| ApiError::field("body", error.to_string()))?;
     if spec.name.is_empty() {

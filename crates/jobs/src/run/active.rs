@@ -39,7 +39,8 @@ struct Held {
 }
 
 /// A claim under way: the chunk, and its rows by number.
-type Claiming = JoinHandle<Result<Option<(Chunk, BTreeMap<u64, Arc<str>>)>, StoreError>>;
+type Claimed = Result<Option<(Chunk, BTreeMap<u64, Arc<str>>)>, StoreError>;
+type Claiming = JoinHandle<Claimed>;
 
 /// What has happened since the run's row was last written.
 #[derive(Default)]
@@ -232,7 +233,7 @@ impl Active {
         }));
     }
 
-    fn take_claim(&mut self, claimed: Option<Result<Option<(Chunk, BTreeMap<u64, Arc<str>>)>, StoreError>>) {
+    fn take_claim(&mut self, claimed: Option<Claimed>) {
         let (chunk, rows) = match claimed {
             Some(Ok(Some(claimed))) => claimed,
             Some(Ok(None)) | None => return,
