@@ -10,6 +10,8 @@ mod durability;
 #[cfg(test)]
 mod identity;
 #[cfg(test)]
+mod jobs;
+#[cfg(test)]
 mod journal;
 #[cfg(test)]
 mod revocation;
