@@ -210,7 +210,7 @@ impl Database {
         let opened = failed + unknown;
         if opened > 0 {
             let sql = "UPDATE run_chunk SET failed = failed - ?, unknown = unknown - ?, pending = pending + ?, \
-                 is_open = 1 WHERE run = ? AND first_item = ?";
+                 is_open = 1, until_ms = 0 WHERE run = ? AND first_item = ?";
             tx.execute(sql, args![failed, unknown, opened, run, first_item]).await?;
         }
         tx.commit().await?;
