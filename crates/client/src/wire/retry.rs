@@ -3,7 +3,6 @@
 use super::{BodyEncoding, Headers};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
-use std::collections::BTreeMap;
 use utoipa::ToSchema;
 
 /// How to repeat it.

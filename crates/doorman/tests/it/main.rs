@@ -24,6 +24,7 @@ mod local;
 mod log;
 mod passes;
 mod request;
+mod retry;
 mod session;
 mod shell;
 mod smoke;
