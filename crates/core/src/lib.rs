@@ -16,6 +16,7 @@ pub mod pass;
 pub mod peers;
 pub mod principal;
 pub mod proof;
+pub mod receipt;
 pub mod record;
 pub mod rollout;
 pub mod secret;

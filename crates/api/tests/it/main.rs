@@ -29,3 +29,5 @@ mod openapi;
 mod rig;
 #[cfg(test)]
 mod tail;
+#[cfg(test)]
+mod ui;

@@ -5,6 +5,7 @@ mod prove;
 mod retry;
 mod tail;
 
+use super::audit_reconcile::{self, ReconcileArgs};
 use super::audit_verify::{self, VerifyArgs};
 use crate::connection::ConnectionArgs;
 use crate::output::{OutputArgs, print_fields, print_json, print_line, print_table, remark};
@@ -36,6 +37,8 @@ pub enum AuditCommand {
     CheckProof(CheckProofArgs),
     /// Verify offline that the log is whole: nothing edited, dropped, added, moved or cut off
     Verify(VerifyArgs),
+    /// Hold what the regions served, by their proxies' receipts, against the log
+    Reconcile(ReconcileArgs),
 }
 
 /// `doorman audit search`
@@ -153,6 +156,7 @@ impl AuditCommand {
             Self::Prove(_) => false,
             Self::CheckProof(args) => args.is_json(),
             Self::Verify(args) => args.is_json(),
+            Self::Reconcile(args) => args.is_json(),
         }
     }
 }
@@ -168,6 +172,7 @@ pub async fn run(command: AuditCommand) -> anyhow::Result<()> {
         AuditCommand::Prove(args) => prove::run(args).await,
         AuditCommand::CheckProof(args) => prove::check(args),
         AuditCommand::Verify(args) => audit_verify::run(args).await,
+        AuditCommand::Reconcile(args) => audit_reconcile::run(args).await,
     }
 }
 
