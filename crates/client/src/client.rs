@@ -212,7 +212,7 @@ fn parse_base(text: &str) -> Result<Url, ClientError> {
     Ok(url)
 }
 
-fn add_query(url: &mut Url, query: &impl Serialize) {
+pub(crate) fn add_query(url: &mut Url, query: &impl Serialize) {
     let Ok(serde_json::Value::Object(fields)) = serde_json::to_value(query) else { return };
     for (name, value) in fields {
         match value {

@@ -7,10 +7,12 @@ mod audit;
 mod client;
 mod door;
 mod error;
+mod jobs;
 pub mod wire;
 
 pub use audit::{Event, Events};
 pub use client::{Client, ClientBuilder};
 pub use door::{Answer, DoorRequest};
 pub use error::{ClientError, Unreachable};
+pub use jobs::{Control, InputFormat, RunEvents, etag};
 pub use wire::*;
