@@ -557,6 +557,7 @@ impl Door {
         record.client_ip = Some(arrival.client_ip.to_string().into());
         record.channel = Some(arrival.origin.channel.into());
         put_item(&mut record, arrival.origin.item);
+        record.retry_of = arrival.origin.retry_of;
         record.user_agent = arrival
             .headers
             .get(header::USER_AGENT)
