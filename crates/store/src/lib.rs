@@ -17,20 +17,22 @@ mod error;
 mod index;
 mod journal;
 mod migration;
+mod receipts;
 mod revocation;
 mod service_accounts;
 mod sessions;
 mod throttle;
 
 pub use audit::{
-    AuditFilter, AuditItem, AuditPage, BatchReader, StatementHead, StatusFilter, StoredBatch, StoredEntry,
-    WriterRow,
+    AuditFilter, AuditItem, AuditPage, BatchReader, Followed, Follower, StatementHead, StatusFilter,
+    StoredBatch, StoredEntry, WriterRow,
 };
 pub use database::{Database, DatabaseConfig};
 pub use dialect::Dialect;
 pub use error::{CommitError, StoreError};
 pub use index::OpenAttempt;
 pub use journal::{Batch, Entry, Journal};
+pub use receipts::{Collected, ReceiptPiece, ReceiptSource, UnknownAttempt};
 pub use service_accounts::{SecretRow, ServiceAccountRow};
 pub use sessions::{SessionFilter, SessionKind, SessionRow};
 pub use throttle::{LoginEnd, LoginTry, LoginVerdict, ThrottleRule};

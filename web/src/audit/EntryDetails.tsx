@@ -45,8 +45,8 @@ export function EntryDetails({ entry, onRetried }: { entry: Entry; onRetried?: (
             {entry.decision && (
               <>
                 {entry.decision === 'permit' ? 'permitted' : 'denied'}
-                {entry.policies.length > 0 ? ' by ' : entry.decision === 'deny' ? ': no policy permits it' : ''}
-                {entry.policies.map((policy) => (
+                {(entry.policies?.length ?? 0) > 0 ? ' by ' : entry.decision === 'deny' ? ': no policy permits it' : ''}
+                {entry.policies?.map((policy) => (
                   <Code key={policy} mr={4}>
                     {policy}
                   </Code>
@@ -84,7 +84,7 @@ function RequestPart({ entry }: { entry: Entry }) {
         </Fact>
         <Fact name="Body size">{entry.body_size != null && `${formatBytes(entry.body_size)}`}</Fact>
         <Fact name="SHA-256">{entry.body_sha256 && <Code>{entry.body_sha256}</Code>}</Fact>
-        <Fact name="Masked">{entry.redacted.length > 0 && <Inert>{entry.redacted.join(', ')}</Inert>}</Fact>
+        <Fact name="Masked">{(entry.redacted?.length ?? 0) > 0 && <Inert>{(entry.redacted ?? []).join(', ')}</Inert>}</Fact>
       </Facts>
       <Headers headers={entry.headers} caption="Request headers" />
       {body && body.text !== '' && (
@@ -116,13 +116,13 @@ function ResponsePart({ entry }: { entry: Entry }) {
 }
 
 function Links({ entry }: { entry: Entry }) {
-  if (!entry.retry_of && entry.retries.length === 0 && !entry.run) return null;
+  if (!entry.retry_of && (entry.retries?.length ?? 0) === 0 && !entry.run) return null;
   return (
     <Section title="Linked">
       <Facts>
         <Fact name="Repeats">{entry.retry_of && <EntryLink id={entry.retry_of} />}</Fact>
         <Fact name="Repeated by">
-          {entry.retries.map((id) => (
+          {entry.retries?.map((id) => (
             <EntryLink key={id} id={id} />
           ))}
         </Fact>

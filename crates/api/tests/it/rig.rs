@@ -1,6 +1,5 @@
 //! The demo's people and rights behind the router, called without a socket.
 
-use async_trait::async_trait;
 use axum::Router;
 use axum::body::Body;
 use base64::Engine as _;
@@ -9,20 +8,20 @@ use doorman_api::{ApiConfig, ApiState, ChainWatch, ClientAddr, router};
 use doorman_auth::directory::{LdapDirectory, demo_ldap_config};
 use doorman_auth::keys::KEY_HISTORY_FILE;
 use doorman_auth::{
-    AuthError, AuthSettings, Authenticator, Clock, IdentityTokens, KeyRing, Revocations, ServiceChange,
-    Session,
+    AuthSettings, Authenticator, Authority, Clock, IdentityStore, IdentityTokens, KeyRing, Revocations,
+    ServiceChange,
 };
-use doorman_core::keys::KeyUse;
+use doorman_core::keys::{KeyUse, PublicKeys};
 use doorman_core::secret::Secret;
 use doorman_door::catalog::{Catalog, InstanceStatus, ProxyStatus, ServiceStatus};
 use doorman_door::journal::{JournalConfig, Surroundings, Writer};
 use doorman_door::rate::RateGate;
 use doorman_door::refusals::RefusalGate;
-use doorman_door::{Authenticate, DoorConfig, DoorShared, Peer};
+use doorman_door::{DoorConfig, DoorShared, Peer};
 use doorman_policy::{PolicyStore, demo_policies};
 use doorman_store::{Database, DatabaseConfig};
 use doorman_testkit::ldap::{DirectoryFile, EmbeddedLdap, demo_directory_toml};
-use http::{HeaderMap, Method, Request, StatusCode, header};
+use http::{HeaderMap, Method, Request, Response, StatusCode, header};
 use http_body_util::BodyExt as _;
 use serde_json::Value;
 use std::net::IpAddr;
@@ -43,21 +42,7 @@ pub struct Rig {
     pub state: Arc<ApiState>,
     ldap: Option<EmbeddedLdap>,
     writer: Option<Writer>,
-    _dir: tempfile::TempDir,
-}
-
-struct Embedded(Authenticator);
-
-#[async_trait]
-impl Authenticate for Embedded {
-    async fn bearer(&self, token: &str, _: IpAddr) -> Result<(Arc<Session>, u64), AuthError> {
-        let verified = self.0.verify_bearer(token).await?;
-        Ok((verified.session, verified.token_expires_ms))
-    }
-
-    async fn basic(&self, name: &str, password: &Secret, ip: IpAddr) -> Result<Arc<Session>, AuthError> {
-        self.0.verify_basic(name, password, ip).await
-    }
+    dir: tempfile::TempDir,
 }
 
 impl Rig {
@@ -78,24 +63,19 @@ impl Rig {
         let keys = KeyRing::open_or_create(&dir.path().join("keys"), &KeyUse::ALL, clock.clone()).unwrap();
         let directory = Arc::new(LdapDirectory::new(demo_ldap_config(ldap.addr())).unwrap());
         let revocations = Arc::new(Revocations::open(&database).await.unwrap());
-        let authenticator = Authenticator::new(
-            AuthSettings::default(),
-            keys.clone(),
-            clock.clone(),
-            directory,
-            database.clone(),
-            revocations,
-        );
+        let store = IdentityStore::new(clock.clone(), database.clone(), revocations.clone());
+        let authenticator = Authenticator::new(AuthSettings::default(), keys.clone(), directory, store);
+        let authenticator: Arc<dyn Authority> = Arc::new(authenticator);
         let change = ServiceChange { owner: Some("user:erin".into()), ..ServiceChange::default() };
         let secret = Secret::new("reports-ui-demo".into());
         authenticator.create_service("reports-ui", change, Some(secret)).await.unwrap();
         let policies = Arc::new(PolicyStore::open(&write_policies(dir.path())).unwrap());
-        let writer = start_writer(dir.path(), &database, &keys, &clock, &authenticator, &policies).await;
+        let writer = start_writer(dir.path(), &database, &keys, &clock, &revocations, &policies).await;
         let door = Arc::new(DoorShared {
             config: DoorConfig::default(),
             now_ms: Box::new(move || clock.now_ms()),
-            authenticate: Arc::new(Embedded(authenticator.clone())),
-            revocations: authenticator.revocations().clone(),
+            authenticate: authenticator.clone(),
+            revocations,
             policies,
             catalog: Arc::new(catalog()),
             journal: writer.handle(),
@@ -110,7 +90,20 @@ impl Rig {
         let chain = ChainWatch::new(dir.path().join("keys").join(KEY_HISTORY_FILE));
         let config = ApiConfig::new(url.parse().unwrap());
         let state = Arc::new(ApiState { authenticator, database, door, metrics: None, chain, config });
-        Self { router: router(state.clone()), state, ldap: Some(ldap), writer: Some(writer), _dir: dir }
+        Self { router: router(state.clone()), state, ldap: Some(ldap), writer: Some(writer), dir }
+    }
+
+    /// The public keys of all time.
+    pub fn public_keys(&self) -> PublicKeys {
+        let path = self.dir.path().join("keys/history.json");
+        PublicKeys::from_jwks(&std::fs::read_to_string(path).unwrap()).unwrap()
+    }
+
+    /// Puts a policy file in force, in place of one of the same name.
+    pub fn set_policy(&self, name: &str, text: &str) {
+        std::fs::write(self.dir.path().join("policies").join(name), text).unwrap();
+        self.state.door.policies.reload_if_changed();
+        assert!(self.state.door.policies.last_refusal().is_none());
     }
 
     /// From now on nothing can be written down.
@@ -121,7 +114,7 @@ impl Rig {
 
     /// Does what Doorman never does: changes an entry.
     pub fn change_entry(&self, id: &str, from: &str, to: &str) {
-        let database = rusqlite::Connection::open(self._dir.path().join("doorman.db")).unwrap();
+        let database = rusqlite::Connection::open(self.dir.path().join("doorman.db")).unwrap();
         let triggers: Vec<String> = database
             .prepare("SELECT name FROM sqlite_master WHERE type = 'trigger' AND tbl_name = 'journal'")
             .and_then(|mut found| found.query_map([], |row| row.get(0))?.collect())
@@ -208,7 +201,7 @@ async fn start_writer(
     database: &Database,
     keys: &KeyRing,
     clock: &Clock,
-    authenticator: &Authenticator,
+    revocations: &Arc<Revocations>,
     policies: &Arc<PolicyStore>,
 ) -> Writer {
     let statements = dir.join("statements");
@@ -218,7 +211,7 @@ async fn start_writer(
     let around = Surroundings {
         now_ms: Box::new(move || now.now_ms()),
         signing_key: Box::new(move || keys.signing_key(KeyUse::Statement, signer_clock.now_ms(), |_| true)),
-        revocations: authenticator.revocations().clone(),
+        revocations: revocations.clone(),
         policy_version: Box::new(move || policies.version()),
     };
     Writer::start(database.clone(), config, around).await.unwrap()
@@ -315,9 +308,14 @@ impl Call {
         self
     }
 
-    pub async fn send(mut self) -> Answer {
+    /// The answer with its body still to come.
+    pub async fn open(mut self) -> Response<Body> {
         self.request.extensions_mut().insert(ClientAddr(self.from, false));
-        let response = self.router.oneshot(self.request).await.unwrap();
+        self.router.oneshot(self.request).await.unwrap()
+    }
+
+    pub async fn send(self) -> Answer {
+        let response = self.open().await;
         let (parts, body) = response.into_parts();
         let body = String::from_utf8(body.collect().await.unwrap().to_bytes().to_vec()).unwrap();
         let json = serde_json::from_str(&body).unwrap_or_default();
