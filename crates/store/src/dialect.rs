@@ -125,15 +125,6 @@ impl Dialect {
         }
     }
 
-    /// What shows how a query is run, and in which column.
-    pub(crate) fn explain(self) -> (&'static str, usize) {
-        match self {
-            Self::Sqlite => ("EXPLAIN QUERY PLAN", 3),
-            Self::MySql => ("EXPLAIN FORMAT=JSON", 0),
-            Self::Postgres => ("EXPLAIN", 0),
-        }
-    }
-
     /// An `INSERT` that does nothing when the row is there: what stands before `INTO`, and at the end.
     pub(crate) fn insert_missing(self, into_and_values: &str) -> String {
         match self {

@@ -78,15 +78,6 @@ impl Database {
         Ok(AuditPage { items: self.items(page, &tail.links).await?, next_cursor })
     }
 
-    /// How the database goes about a list, in its own words: for operators who wonder, and for tests.
-    pub async fn explain_audit_page(&self, filter: &AuditFilter) -> Result<Vec<String>, StoreError> {
-        let mut lines = Vec::new();
-        for walk in walks(filter, filter.id_range().1) {
-            lines.extend(walk.explain(self).await?);
-        }
-        Ok(lines)
-    }
-
     /// The newest entries that are not indexed. Those from `below` up matter only for their outcomes, and are passed
     /// over when there are too many.
     pub(super) async fn read_tail(&self, below: Option<AuditId>) -> Result<Tail, StoreError> {

@@ -41,7 +41,8 @@ impl Walk<'_> {
     ) -> Result<Found, StoreError> {
         let dialect = database.dialect();
         let (from, _) = self.filter.id_range();
-        let is_exact = self.others.is_empty() && self.filter.is_indexed();
+        let (scanned, scanned_values) = self.filter.scanned(dialect);
+        let is_exact = self.others.is_empty() && scanned.is_empty();
         let mut rows: Vec<IndexRow> = Vec::new();
         if !self.others.is_empty() {
             self.choose_driver(database, from).await?;
@@ -51,8 +52,18 @@ impl Walk<'_> {
             let start = Instant::now();
             // Where the part ends: a look at the driving index alone.
             let bottom = if is_exact { None } else { self.end_of_part(database, from, part).await? };
-            let wanted = i64::from(limit) - rows.len() as i64;
-            let (sql, args) = self.select(dialect, bottom.unwrap_or(from), wanted);
+            let mut args = Vec::new();
+            let mut sql =
+                format!("SELECT {COLUMNS} {}", self.along(dialect, bottom.unwrap_or(from), &mut args));
+            for other in &self.others {
+                sql.push_str(&format!(" AND {} = ?", other.column()));
+                args.push(other.value());
+            }
+            sql.push_str(&scanned);
+            args.extend(scanned_values.iter().cloned());
+            sql.push_str(&self.newest_first(dialect));
+            sql.push_str(" LIMIT ?");
+            args.push((i64::from(limit) - rows.len() as i64).into());
             for row in database.index.rows(sql, &args).await? {
                 rows.push(IndexRow::read(&row)?);
             }
@@ -66,33 +77,6 @@ impl Walk<'_> {
                 return Ok(Found { rows, complete_down_to: Some(bottom) });
             }
         }
-    }
-
-    /// How the database goes about this walk's first part: its own words, one line for each.
-    pub(super) async fn explain(&self, database: &Database) -> Result<Vec<String>, StoreError> {
-        let dialect = database.dialect();
-        let (from, _) = self.filter.id_range();
-        let (sql, args) = self.select(dialect, from, FIRST_PART);
-        let (explain, column) = dialect.explain();
-        let rows = database.index.rows(format!("{explain} {sql}"), &args).await?;
-        rows.iter().map(|row| row.text(column)).collect()
-    }
-
-    /// The query for up to `wanted` rows from `bottom` up.
-    fn select(&self, dialect: Dialect, bottom: AuditId, wanted: i64) -> (String, Vec<Value<'_>>) {
-        let mut args = Vec::new();
-        let mut sql = format!("SELECT {COLUMNS} {}", self.along(dialect, bottom, &mut args));
-        for other in &self.others {
-            sql.push_str(&format!(" AND {} = ?", other.column()));
-            args.push(other.value());
-        }
-        let (scanned, values) = self.filter.scanned(dialect);
-        sql.push_str(&scanned);
-        args.extend(values);
-        sql.push_str(&self.newest_first(dialect));
-        sql.push_str(" LIMIT ?");
-        args.push(wanted.into());
-        (sql, args)
     }
 
     /// Goes along the first index that has few entries to look at, if one of those that could be used has.

@@ -20,7 +20,6 @@ contract! {
     replicas_that_index_at_once_index_once
     open_attempts_of_lapsed_writers_are_swept
     batches_are_read_back_in_order_with_their_entries
-    every_documented_filter_goes_along_its_index_in_order
     a_changed_index_row_is_found_and_an_honest_index_is_not_blamed
     an_entry_that_no_statement_covers_is_found
     what_each_writer_found_at_its_start_can_be_told_again
@@ -551,52 +550,4 @@ async fn what_each_writer_found_at_its_start_can_be_told_again(kind: Kind) {
         let known: Snapshot = known.into_iter().map(|(peer, number, _)| (peer, number)).collect();
         assert_eq!(book.snapshot(id), Some(&known));
     }
-}
-
-async fn every_documented_filter_goes_along_its_index_in_order(kind: Kind) {
-    let rig = Rig::new(kind).await;
-    let mut runner = TestRunner::deterministic();
-    let mut writer = Writer::new(1);
-    let mut journal = writer.open(&rig.database).await;
-    // Planners think differently of empty tables.
-    for _ in 0..10 {
-        let mut batch = Vec::new();
-        for _ in 0..300 {
-            let mut known = any_entry().new_tree(&mut runner).unwrap().current();
-            known.record.id = writer.next_id(NOW);
-            batch.push((known.record.id, bytes(&known.record)));
-        }
-        writer.write_entries(&mut journal, &batch).await.unwrap();
-    }
-    rig.database.index_step(10_000).await.unwrap();
-    rig.run(if kind == Kind::MariaDb { "ANALYZE TABLE audit_index" } else { "ANALYZE" }).await.unwrap();
-    let (all, text) = (AuditFilter::default, |value: &str| Some(value.to_owned()));
-    for (index, filter) in [
-        ("audit_by_actor", AuditFilter { actor: text("user:alice"), ..all() }),
-        ("audit_by_subject", AuditFilter { subject: text("user:alice"), ..all() }),
-        ("audit_by_actor", AuditFilter { own_of: text("user:alice"), ..all() }),
-        ("audit_by_subject", AuditFilter { own_of: text("user:alice"), ..all() }),
-        ("audit_by_region", AuditFilter { region: text("eu"), ..all() }),
-        ("audit_by_service", AuditFilter { service: text("echo"), ..all() }),
-        ("audit_by_instance", AuditFilter { instance: text("i-1"), ..all() }),
-        ("audit_by_method", AuditFilter { method: text("GET"), ..all() }),
-        ("audit_by_run", AuditFilter { run: text("run-1"), ..all() }),
-        ("audit_by_status", AuditFilter { status: Some(StatusFilter::Exact(404)), ..all() }),
-        ("audit_by_status_class", AuditFilter { status: Some(StatusFilter::Class(5)), ..all() }),
-        ("audit_by_outcome", AuditFilter { outcome: Some(OutcomeState::Done), ..all() }),
-        ("audit_by_kind", AuditFilter { kind: Some(Of::Login), ..all() }),
-        (
-            "audit_by_actor",
-            AuditFilter { actor: text("user:bob"), from_ms: Some(NOW), to_ms: Some(NOW + 1), ..all() },
-        ),
-        ("audit_by_service", AuditFilter { service: text("echo"), from_ms: Some(NOW), ..all() }),
-    ] {
-        let plan = rig.database.explain_audit_page(&filter).await.unwrap().join("\n");
-        assert!(plan.contains(index), "{filter:?}: {plan}");
-        for sorting in ["TEMP B-TREE", "filesort", "Sort"] {
-            assert!(!plan.contains(sorting), "{filter:?}: {plan}");
-        }
-    }
-    let plan = rig.database.explain_audit_page(&all()).await.unwrap().join("\n");
-    assert!(!plan.contains("filesort") && !plan.contains("Sort") && !plan.contains("TEMP B-TREE"), "{plan}");
 }
