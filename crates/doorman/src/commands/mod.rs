@@ -10,4 +10,6 @@ pub mod db;
 pub mod keys;
 pub mod policy;
 pub mod request;
+pub mod service_account;
 pub mod session;
+pub mod token;
