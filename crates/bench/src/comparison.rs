@@ -46,7 +46,8 @@ pub fn run(options: &Comparison) -> Result<()> {
     let mut shots = if wants(Scenario::Throughput) { bench.measure_rounds(chains)? } else { Vec::new() };
     shots.extend(delegated);
 
-    let findings = Findings { shots: &shots, memory: &memory, transfers: &transfers, verified: verified.as_ref() };
+    let findings =
+        Findings { shots: &shots, memory: &memory, transfers: &transfers, verified: verified.as_ref() };
     let rows = targets::judge(&findings);
     println!();
     report::print_medians(&shots);

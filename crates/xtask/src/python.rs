@@ -27,5 +27,6 @@ pub fn ensure() -> Result<(), Failure> {
         install.args(["--requirement", path]);
     }
     execute(&mut install)?;
-    fs::write(&installed, wanted).map_err(|error| format!("cannot write {}: {error}", installed.display()).into())
+    fs::write(&installed, wanted)
+        .map_err(|error| format!("cannot write {}: {error}", installed.display()).into())
 }

@@ -13,7 +13,11 @@ struct Check {
 }
 
 const CHECKS: [Check; 8] = [
-    Check { name: "install", hint: "directory and database servers, Node, Chromium, packages from PyPI", run: |_| install() },
+    Check {
+        name: "install",
+        hint: "directory and database servers, Node, Chromium, packages from PyPI",
+        run: |_| install(),
+    },
     Check {
         name: "format",
         hint: "cargo fmt",

@@ -123,14 +123,14 @@ fn ask(address: SocketAddr, service: &Service, from: u64, to: u64) -> Result<()>
                 })
             })
             .collect();
-        callers.into_iter().try_for_each(|caller| {
-            caller.join().map_err(|_| anyhow::anyhow!("a caller died"))?
-        })
+        callers
+            .into_iter()
+            .try_for_each(|caller| caller.join().map_err(|_| anyhow::anyhow!("a caller died"))?)
     })
 }
 
 fn question(address: SocketAddr, service: &Service, number: u64) -> Vec<u8> {
-    let strange = number % STRANGE_EVERY == 0;
+    let strange = number.is_multiple_of(STRANGE_EVERY);
     let token = if strange { format!("{}{number}", service.token) } else { service.token.clone() };
     let body = json!({"username": "alice", "token": token}).to_string();
     format!(

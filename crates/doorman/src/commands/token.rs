@@ -3,7 +3,6 @@
 use crate::connection::ConnectionArgs;
 use crate::output::{OutputArgs, print_fields, print_json, print_line, print_table, remark};
 use clap::{Args, Subcommand};
-use doorman_auth::Clock;
 use doorman_client::{List, NewPersonalToken, PersonalToken, PersonalTokenSecret, Scopes, Session};
 use doorman_core::time::format_rfc3339;
 use serde::de::DeserializeOwned;
@@ -172,7 +171,7 @@ async fn create(args: CreateArgs) -> anyhow::Result<()> {
     let ends_ms = u64::try_from(args.expires.as_millis()).unwrap_or(u64::MAX);
     let new = NewPersonalToken {
         name: args.name,
-        expires_at: format_rfc3339(Clock::system().now_ms().saturating_add(ends_ms)),
+        expires_at: format_rfc3339(super::now_ms().saturating_add(ends_ms)),
         scopes: Scopes {
             regions: listed(args.regions),
             services: listed(args.services),
