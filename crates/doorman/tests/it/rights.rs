@@ -136,6 +136,7 @@ async fn with_a_separate_auth_streams_go_on_while_it_is_down_and_end_with_its_wo
     alices.assert_goes_on().await;
     disable(&world, "bob");
     bobs.assert_cut(&world).await;
+    assert_eq!(world.send(get("/r/eu/echo/x").bearer(&alice)).await.status(), 200);
     world.auth().kill();
     let answer = world.send(get("/r/eu/echo/x").bearer(&alice)).await;
     assert_eq!(answer.status(), 200, "{answer:?}");
@@ -155,8 +156,18 @@ async fn with_the_directory_down_known_sessions_go_on_for_the_stated_time_and_re
     let login = || post("/auth/v1/login", body.clone()).header("content-type", "application/json");
     let answer = world.send(login()).await;
     assert_eq!((answer.status(), code_of(&answer).as_str()), (503, "directory_unavailable"), "{answer:?}");
-    let ready: Value = serde_json::from_slice(&world.send(get("/readyz")).await.body).unwrap();
-    assert_eq!((&ready["status"], &ready["directory"]["available"]), (&json!("degraded"), &json!(false)));
+    // It is noticed with the first question about somebody, or by itself within seconds.
+    let end = tokio::time::Instant::now() + DEADLINE;
+    let ready = loop {
+        assert_eq!(world.send(get("/r/eu/echo/x").bearer(&alice)).await.status(), 200);
+        let ready: Value = serde_json::from_slice(&world.send(get("/readyz")).await.body).unwrap();
+        if ready["directory"]["available"] == false {
+            break ready;
+        }
+        assert!(tokio::time::Instant::now() < end, "{ready}");
+        tokio::time::sleep(std::time::Duration::from_millis(100)).await;
+    };
+    assert_eq!(ready["status"], "degraded");
     let [since, until] = ["down_since", "sessions_until"]
         .map(|field| doorman_core::time::parse_rfc3339(ready["directory"][field].as_str().unwrap()).unwrap());
     assert_eq!(until - since, 6_000, "{ready}");
