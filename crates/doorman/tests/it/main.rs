@@ -29,6 +29,7 @@ mod passes;
 mod python;
 mod receipts;
 mod request;
+mod retry;
 mod rights;
 mod session;
 mod shell;
