@@ -85,9 +85,10 @@ claims = claims_of(acting["access_token"])
 assert (claims["sub"], claims["act"]) == (f"user:{USER}", {"sub": f"service:{SERVICE}"}), claims
 answer = client.get(URL + "/r/eu/echo/from-authlib")
 assert answer.status_code == 200, answer.text
-refused("invalid_grant", lambda: session().fetch_token(token_url, subject_token="nonsense", **exchange))
+# RFC 8693 section 2.2.2 says which error this is.
+refused("invalid_request", lambda: session().fetch_token(token_url, subject_token="nonsense", **exchange))
 refused(
-    "invalid_grant", lambda: session().fetch_token(token_url, subject_token=acting["access_token"], **exchange)
+    "invalid_request", lambda: session().fetch_token(token_url, subject_token=acting["access_token"], **exchange)
 )
 refused("invalid_request", lambda: session().fetch_token(token_url, grant_type=EXCHANGE))
 
