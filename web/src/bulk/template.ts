@@ -36,12 +36,15 @@ export function renderText(text: string, row: Record<string, string>, place: Pla
   });
 }
 
+// Spreadsheets and paste can leave halves of characters, which encodeURIComponent refuses.
+const LONE_SURROGATE = /[\uD800-\uDBFF](?![\uDC00-\uDFFF])|(?<![\uD800-\uDBFF])[\uDC00-\uDFFF]/g;
+
 function escapeFor(value: string, place: Place): string {
   switch (place) {
     case 'path':
     case 'query':
       // Beyond what encodeURIComponent leaves, so that no value adds a segment, a parameter or a dot segment.
-      return encodeURIComponent(value.toWellFormed()).replace(
+      return encodeURIComponent(value.replace(LONE_SURROGATE, '\uFFFD')).replace(
         /[!'()*]/g,
         (c) => `%${c.charCodeAt(0).toString(16).toUpperCase()}`,
       );

@@ -1,0 +1,91 @@
+/// Sending a logged request again, and how the answer differs from the recorded one.
+import { problemFrom } from '../client/problem';
+import type { Entry } from './entry';
+
+/// What a retry answers (design §14).
+export interface Retried {
+  audit_id: string;
+  status: number;
+  headers: Entry['headers'];
+  body: unknown;
+  body_encoding?: string | null;
+  /// What is the same as recorded, by name; `null` where the record does not tell.
+  same: Record<string, unknown>;
+}
+
+export interface RetryAsk {
+  reason?: string;
+  confirm?: boolean;
+  body?: unknown;
+  query?: string;
+}
+
+/// Sends it again. Throws a `Problem`.
+export async function retryEntry(id: string, ask: RetryAsk): Promise<Retried> {
+  const response = await fetch(`/api/v1/audit/${encodeURIComponent(id)}/retry`, {
+    method: 'POST',
+    headers: { 'content-type': 'application/json' },
+    credentials: 'same-origin',
+    body: JSON.stringify(ask),
+  });
+  const answer: unknown = await response.json().catch(() => null);
+  if (!response.ok) throw problemFrom(response.status, answer);
+  return answer as Retried;
+}
+
+/// One line of the comparison.
+export interface Line {
+  name: string;
+  then: string | null;
+  now: string | null;
+  /// `null`: the record does not tell.
+  same: boolean | null;
+}
+
+/// Headers that differ in every answer and say nothing about it.
+const ALWAYS_DIFFERENT = new Set(['date', 'age', 'x-request-id', 'traceparent', 'doorman-audit-id', 'doorman-instance']);
+
+/// Recorded and new answer side by side: the status, then headers that differ, then the body.
+export function compareAnswers(entry: Entry, retried: Retried): Line[] {
+  const outcome = entry.outcome;
+  const then = outcome?.status ?? null;
+  const lines: Line[] = [
+    {
+      name: 'Status',
+      then: then === null ? null : String(then),
+      now: String(retried.status),
+      same: said(retried.same.status) ?? (then === null ? null : then === retried.status),
+    },
+  ];
+  const before = outcome?.headers ?? {};
+  const names = [...new Set([...Object.keys(before), ...Object.keys(retried.headers ?? {})])].sort();
+  for (const name of names) {
+    const [was, is] = [join(before[name]), join(retried.headers?.[name])];
+    if (was !== is && !ALWAYS_DIFFERENT.has(name)) lines.push({ name, then: was, now: is, same: false });
+  }
+  lines.push({
+    name: 'Body',
+    then: outcome?.body_sha256 ? `${outcome.body_size ?? 0} bytes, SHA-256 ${outcome.body_sha256.slice(0, 16)}…` : null,
+    now: typeof retried.body === 'string' ? `${new TextEncoder().encode(retried.body).length} bytes` : null,
+    same: said(retried.same.body),
+  });
+  return lines;
+}
+
+function said(value: unknown): boolean | null {
+  return typeof value === 'boolean' ? value : null;
+}
+
+function join(value: string | string[] | undefined): string | null {
+  if (value === undefined) return null;
+  return Array.isArray(value) ? value.join(', ') : value;
+}
+
+/// The one-line verdict.
+export function verdictOf(lines: Line[]): string {
+  const differ = lines.filter((line) => line.same === false).map((line) => line.name.toLowerCase());
+  if (differ.length > 0) return `Differs from the recorded answer: ${differ.join(', ')}.`;
+  return lines.every((line) => line.same === true)
+    ? 'The same answer as recorded.'
+    : 'The same as recorded, as far as the record tells.';
+}
