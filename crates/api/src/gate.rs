@@ -14,7 +14,7 @@ use doorman_core::principal::Principal;
 use doorman_core::record::Kind;
 use doorman_door::caller::{Credentials, Refusal, verify};
 use doorman_door::{Caller, Problem};
-use doorman_policy::{Decision, Resource};
+use doorman_policy::{Decision, PolicySet, Resource};
 use doorman_store::SessionKind;
 use http::request::Parts;
 use http::{HeaderMap, HeaderName, HeaderValue, header};
@@ -47,6 +47,8 @@ pub(crate) struct Grant {
     /// The kind of entries about this call.
     pub kind: Kind,
     pub permits: Permits,
+    access: Access,
+    credentials: Credentials,
 }
 
 /// What policy permits of a route's actions; nothing where it was not asked.
@@ -69,6 +71,21 @@ impl Authorized {
     /// Whether policy permits this one of the route's actions.
     pub fn may(&self, action: &'static str, resource: Resource<'static>) -> bool {
         self.permits.granted.contains(&(action, resource))
+    }
+
+    /// Whether the caller may still be here: a live credential, and all that policy permitted. For answers that go on
+    /// and on.
+    pub async fn check_again(&self, state: &ApiState) -> Result<(), Box<Problem>> {
+        let policies = state.door.policies.current();
+        let ip = self.arrival.client_ip;
+        let caller = verify(&*state.door.authenticate, &policies, &self.credentials, ip)
+            .await
+            .map_err(|refusal| Box::new(refusal.problem))?;
+        let permits = judge(&policies, &self.access, &caller, self.by_cookie)?;
+        if self.permits.granted.iter().all(|grant| permits.granted.contains(grant)) {
+            return Ok(());
+        }
+        Err(Box::new(Problem::new(Code::Forbidden, "Policy does not permit as much any more.")))
     }
 
     /// Whose rights decide.
@@ -121,14 +138,14 @@ impl Gate {
                 return Err(self.refuse(&arrival, Refusal::new(problem, "no client secret")).await);
             }
         }
-        let (caller, by_cookie) = match self.authenticate(&parts, &arrival).await {
+        let (caller, credentials, by_cookie) = match self.authenticate(&parts, &arrival).await {
             Ok(authenticated) => authenticated,
             Err(refusal) => return Err(self.refuse(&arrival, refusal).await),
         };
-        match self.judge(&caller, by_cookie) {
+        match judge(&self.state.door.policies.current(), &self.access, &caller, by_cookie) {
             Ok(permits) => {
-                let kind = self.access.kind;
-                let grant = Grant { arrival, caller, by_cookie, kind, permits };
+                let (access, kind) = (self.access, self.access.kind);
+                let grant = Grant { arrival, caller, by_cookie, kind, permits, access, credentials };
                 parts.extensions.insert(Authorized(Arc::new(grant)));
                 Ok(Request::from_parts(parts, body))
             }
@@ -140,8 +157,12 @@ impl Gate {
         self.state.refuse(arrival, self.access.kind, refusal).await
     }
 
-    /// The verified caller, and whether the cookie was the credential.
-    async fn authenticate(&self, parts: &Parts, arrival: &Arrival) -> Result<(Caller, bool), Refusal> {
+    /// The verified caller with its credentials, and whether the cookie was one.
+    async fn authenticate(
+        &self,
+        parts: &Parts,
+        arrival: &Arrival,
+    ) -> Result<(Caller, Credentials, bool), Refusal> {
         let state = &*self.state;
         let has_header = [TOKEN, header::AUTHORIZATION].iter().any(|name| parts.headers.contains_key(name));
         let cookie = state.config.cookie(&parts.headers).filter(|_| !has_header);
@@ -156,55 +177,58 @@ impl Gate {
         };
         let policies = state.door.policies.current();
         let caller = verify(&*state.door.authenticate, &policies, &credentials, arrival.client_ip).await?;
-        Ok((caller, cookie.is_some()))
+        Ok((caller, credentials, cookie.is_some()))
     }
+}
 
-    /// Which of the route's actions are permitted, and by which policies.
-    fn judge(&self, caller: &Caller, by_cookie: bool) -> Result<Permits, Box<Problem>> {
-        self.check_credential(caller, by_cookie)?;
-        let mut permits = Permits::default();
-        let Who::Permitted(actions) = self.access.who else { return Ok(permits) };
-        let set = self.state.door.policies.current();
-        let mut denials = Vec::new();
-        for (action, resource) in actions {
-            let decision = set.decide(caller.policy_subject(), action, *resource);
-            if decision.permit {
-                permits.granted.push((*action, *resource));
-                permits.policies.extend(decision.policies.iter().cloned());
-            } else {
-                denials.push((*action, decision));
-            }
+/// Which of the route's actions are permitted, and by which policies.
+fn judge(
+    set: &PolicySet,
+    access: &Access,
+    caller: &Caller,
+    by_cookie: bool,
+) -> Result<Permits, Box<Problem>> {
+    check_credential(access, caller, by_cookie)?;
+    let mut permits = Permits::default();
+    let Who::Permitted(actions) = access.who else { return Ok(permits) };
+    let mut denials = Vec::new();
+    for (action, resource) in actions {
+        let decision = set.decide(caller.policy_subject(), action, *resource);
+        if decision.permit {
+            permits.granted.push((*action, *resource));
+            permits.policies.extend(decision.policies.iter().cloned());
+        } else {
+            denials.push((*action, decision));
         }
-        if permits.granted.is_empty() { Err(Box::new(denied(caller, &denials))) } else { Ok(permits) }
     }
+    if permits.granted.is_empty() { Err(Box::new(denied(caller, &denials))) } else { Ok(permits) }
+}
 
-    fn check_credential(&self, caller: &Caller, by_cookie: bool) -> Result<(), Box<Problem>> {
-        let refuse =
-            |detail: &str, hint: &str| Err(Box::new(Problem::new(Code::Forbidden, detail).hint(hint)));
-        let session = caller.actor_session();
-        if self.access.by != By::Any && caller.is_delegated() {
-            return refuse(
-                "This cannot be done on somebody's behalf.",
-                "The user must do it with their own login.",
-            );
-        }
-        if self.access.by == By::Login && session.kind == SessionKind::Personal {
-            return refuse(
-                "A personal token cannot manage credentials.",
-                "Log in: `doorman login`, or POST /auth/v1/login.",
-            );
-        }
-        match self.access.who {
-            Who::Service | Who::Client if !matches!(session.principal, Principal::Service(_)) => refuse(
-                "Only a service account may do this.",
-                "Call with a service account's name and secret (Basic), or its token.",
-            ),
-            Who::Cookie if !by_cookie => refuse(
-                "Only Doorman's own pages, with their cookie, may do this.",
-                "Programs use the token that POST /auth/v1/login gave them.",
-            ),
-            _ => Ok(()),
-        }
+fn check_credential(access: &Access, caller: &Caller, by_cookie: bool) -> Result<(), Box<Problem>> {
+    let refuse = |detail: &str, hint: &str| Err(Box::new(Problem::new(Code::Forbidden, detail).hint(hint)));
+    let session = caller.actor_session();
+    if access.by != By::Any && caller.is_delegated() {
+        return refuse(
+            "This cannot be done on somebody's behalf.",
+            "The user must do it with their own login.",
+        );
+    }
+    if access.by == By::Login && session.kind == SessionKind::Personal {
+        return refuse(
+            "A personal token cannot manage credentials.",
+            "Log in: `doorman login`, or POST /auth/v1/login.",
+        );
+    }
+    match access.who {
+        Who::Service | Who::Client if !matches!(session.principal, Principal::Service(_)) => refuse(
+            "Only a service account may do this.",
+            "Call with a service account's name and secret (Basic), or its token.",
+        ),
+        Who::Cookie if !by_cookie => refuse(
+            "Only Doorman's own pages, with their cookie, may do this.",
+            "Programs use the token that POST /auth/v1/login gave them.",
+        ),
+        _ => Ok(()),
     }
 }
 

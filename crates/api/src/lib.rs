@@ -23,6 +23,7 @@ mod router;
 mod routes;
 mod shape;
 mod state;
+mod ui;
 
 pub use access::{Access, By, Who};
 pub use audit::chain::ChainWatch;

@@ -6,6 +6,7 @@ use crate::openapi;
 use crate::origin::check_host;
 use crate::routes::{Route, all};
 use crate::state::ApiState;
+use crate::ui;
 use axum::Router;
 use axum::extract::{OriginalUri, State};
 use axum::middleware::{Next, from_fn, from_fn_with_state, map_response_with_state};
@@ -13,7 +14,7 @@ use axum::response::{IntoResponse, Response};
 use doorman_core::code::Code;
 use doorman_door::Problem;
 use futures_util::FutureExt as _;
-use http::{HeaderName, HeaderValue, Method, StatusCode, header};
+use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, Uri, header};
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use utoipa_axum::router::OpenApiRouter;
@@ -28,7 +29,7 @@ pub fn router(state: Arc<ApiState>) -> Router {
     });
     let (router, _) = gated.split_for_parts();
     router
-        .fallback(not_found)
+        .fallback(serve_rest)
         .method_not_allowed_fallback(method_not_allowed)
         .layer(axum::Extension(openapi::document()))
         .layer(from_fn(refuse_odd_hosts))
@@ -37,7 +38,12 @@ pub fn router(state: Arc<ApiState>) -> Router {
         .with_state(state)
 }
 
-async fn not_found(OriginalUri(uri): OriginalUri) -> ApiError {
+/// The console's pages and files; whatever else is asked for is not there.
+async fn serve_rest(method: Method, OriginalUri(uri): OriginalUri, headers: HeaderMap) -> Response {
+    ui::serve(&method, uri.path(), &headers).unwrap_or_else(|| not_found(&uri).into_response())
+}
+
+fn not_found(uri: &Uri) -> ApiError {
     let path: String = uri.path().chars().take(200).collect();
     Problem::new(Code::NotFound, format!("There is nothing at {path}."))
         .hint("GET /api/v1/openapi.json lists all there is; live services are at /r/{region}/{service}/….")

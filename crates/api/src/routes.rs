@@ -30,6 +30,8 @@ const SERVICE_ACCOUNTS: &[(&str, Resource<'static>)] =
 
 const AUDIT: &[(&str, Resource<'static>)] =
     &[(action::AUDIT_READ, Resource::AuditOwn), (action::AUDIT_READ, Resource::AuditAll)];
+const AUDIT_EXPORT: &[(&str, Resource<'static>)] =
+    &[(action::AUDIT_EXPORT, Resource::AuditOwn), (action::AUDIT_EXPORT, Resource::AuditAll)];
 /// Whoever reads their own entries learns there which policies denied them: they may ask before they try.
 const POLICY: &[(&str, Resource<'static>)] =
     &[(action::POLICY_READ, Resource::Policies), (action::AUDIT_READ, Resource::AuditOwn)];
@@ -63,6 +65,8 @@ pub(crate) fn all() -> Vec<Route> {
         route(Access::caller(Kind::Request), routes!(catalog::list_services)),
         route(Access::caller(Kind::Request), routes!(catalog::list_instances)),
         route(Access::permitted(Kind::Audit, AUDIT), routes!(audit::list_entries)),
+        route(Access::permitted(Kind::Audit, AUDIT_EXPORT), routes!(audit::export_entries)),
+        route(Access::permitted(Kind::Audit, AUDIT), routes!(audit::stream_entries)),
         route(Access::permitted(Kind::Audit, AUDIT), routes!(audit::chain::show_chain)),
         route(Access::permitted(Kind::Audit, AUDIT), routes!(audit::show_entry)),
         route(Access::permitted(Kind::Policy, POLICY), routes!(policy::explain_decision)),

@@ -3,12 +3,14 @@
 pub(crate) mod batches;
 mod entry;
 pub(crate) mod filter;
+mod follow;
 mod page;
 mod scan;
 
 pub use batches::{BatchReader, StatementHead, StoredBatch, StoredEntry, WriterRow};
 pub use entry::AuditItem;
 pub use filter::{AuditFilter, StatusFilter};
+pub use follow::{Followed, Follower};
 pub use page::AuditPage;
 
 use crate::driver::Value;

@@ -23,8 +23,8 @@ mod sessions;
 mod throttle;
 
 pub use audit::{
-    AuditFilter, AuditItem, AuditPage, BatchReader, StatementHead, StatusFilter, StoredBatch, StoredEntry,
-    WriterRow,
+    AuditFilter, AuditItem, AuditPage, BatchReader, Followed, Follower, StatementHead, StatusFilter,
+    StoredBatch, StoredEntry, WriterRow,
 };
 pub use database::{Database, DatabaseConfig};
 pub use dialect::Dialect;

@@ -13,11 +13,13 @@ struct Need {
 }
 
 /// A `*` stands for one directory of any name.
-const NEEDS: [Need; 14] = [
+const NEEDS: [Need; 16] = [
     Need { package: "gcc", files: &["/usr/bin/cc", "/usr/local/bin/cc"] },
     Need { package: "slapd", files: &["/usr/sbin/slapd", "/usr/local/sbin/slapd"] },
     Need { package: "python3", files: &["/usr/bin/python3", "/usr/local/bin/python3"] },
     Need { package: "curl", files: &["/usr/bin/curl"] },
+    Need { package: "chromium", files: &["/usr/bin/chromium"] },
+    Need { package: "npm", files: &["/usr/bin/npm", "/usr/local/bin/npm"] },
     Need { package: "slapd-contrib", files: &["/usr/lib/ldap/pw-pbkdf2.so"] },
     Need { package: "ldap-utils", files: &["/usr/bin/ldapadd", "/usr/local/bin/ldapadd"] },
     Need { package: "samba-ad-dc", files: &["/usr/sbin/samba"] },

@@ -4,6 +4,7 @@ mod bench;
 mod demo;
 mod fuzz;
 mod install;
+mod node;
 mod rules;
 mod run;
 mod test;

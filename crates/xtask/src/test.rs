@@ -3,7 +3,7 @@
 use std::time::Instant;
 
 use crate::run::{Failure, command, execute, succeeds};
-use crate::{install, rules, ui};
+use crate::{install, node, rules, ui};
 
 struct Check {
     name: &'static str,
@@ -12,8 +12,8 @@ struct Check {
     run: fn(&[String]) -> Result<(), Failure>,
 }
 
-const CHECKS: [Check; 7] = [
-    Check { name: "install", hint: "directory and database servers", run: |_| install::ensure() },
+const CHECKS: [Check; 8] = [
+    Check { name: "install", hint: "directory and database servers, Node, Chromium", run: |_| install() },
     Check {
         name: "format",
         hint: "cargo fmt",
@@ -21,9 +21,10 @@ const CHECKS: [Check; 7] = [
     },
     Check { name: "rules", hint: "which crate depends on which", run: |_| rules::check() },
     Check { name: "deny", hint: "banned crates, licences, sources", run: |_| deny() },
-    Check { name: "ui", hint: "about 20 s if it changed", run: |_| ui::build_if_possible() },
+    Check { name: "ui", hint: "about 20 s if it changed", run: |_| ui::build() },
     Check { name: "clippy", hint: "about 4 minutes cold on two cores", run: |_| clippy() },
     Check { name: "test", hint: "about 6 minutes cold on two cores", run: test },
+    Check { name: "console", hint: "the interface in Chromium, about 3 minutes", run: |_| console() },
 ];
 
 /// Runs the checks; `args` go to `cargo test`.
@@ -45,6 +46,17 @@ pub fn run(args: &[String]) -> Result<(), Failure> {
     }
     println!("\n{}\nall in all       {:>7.1} s", summary.join("\n"), start.elapsed().as_secs_f64());
     result
+}
+
+fn install() -> Result<(), Failure> {
+    install::ensure()?;
+    node::ensure()
+}
+
+/// The browser's tests start the binary that the tests before have built.
+fn console() -> Result<(), Failure> {
+    execute(&mut command(["cargo", "build", "--workspace", "--bins"]))?;
+    ui::test()
 }
 
 fn deny() -> Result<(), Failure> {

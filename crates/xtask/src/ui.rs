@@ -4,10 +4,11 @@ use std::fs;
 use std::path::Path;
 use std::time::SystemTime;
 
-use crate::run::{Failure, command, execute, output};
+use crate::node::{self, npm_world};
+use crate::run::{Failure, execute};
 
-/// Vite's own requirement. Debian 12's Node is older.
-const NODE: (u32, u32) = (20, 19);
+/// The reviewed OpenAPI document, from which the interface's client is generated.
+const CONTRACT: &str = "crates/api/tests/it/snapshots/it__openapi__the_document_is_served_as_reviewed.snap";
 
 /// Builds the interface; fails without Node.
 pub fn build() -> Result<(), Failure> {
@@ -19,21 +20,34 @@ pub fn build() -> Result<(), Failure> {
         println!("the web interface is up to date");
         return Ok(());
     }
-    require_node()?;
-    // Install scripts of packages are code that nobody reviewed.
-    if modified(Path::new("web/node_modules/.package-lock.json"))
-        < modified(Path::new("web/package-lock.json"))
-    {
-        execute(command(["npm", "ci", "--ignore-scripts", "--no-audit", "--no-fund"]).current_dir("web"))?;
+    node::require()?;
+    install()?;
+    execute(npm_world(["npm", "run", "build"]).current_dir("web"))
+}
+
+/// Checks types, runs the unit tests, and drives the built interface in Chromium against the binary in `target/debug`.
+pub fn test() -> Result<(), Failure> {
+    install()?;
+    for script in ["check", "test", "test:browser"] {
+        execute(npm_world(["npm", "run", script]).current_dir("web"))?;
     }
-    execute(command(["npm", "run", "build"]).current_dir("web"))
+    Ok(())
+}
+
+fn install() -> Result<(), Failure> {
+    let installed = modified(Path::new("web/node_modules/.package-lock.json"));
+    if installed >= modified(Path::new("web/package-lock.json")) {
+        return Ok(());
+    }
+    // Install scripts of packages are code that nobody reviewed.
+    execute(npm_world(["npm", "ci", "--ignore-scripts", "--no-audit", "--no-fund"]).current_dir("web"))
 }
 
 /// Builds the interface if Node is there; without it everything but the interface still works.
 pub fn build_if_possible() -> Result<(), Failure> {
     if Path::new("web/package.json").exists()
         && !is_fresh()
-        && let Err(missing) = require_node()
+        && let Err(missing) = node::require()
     {
         println!("NOT built, the web interface: {missing}");
         return Ok(());
@@ -41,24 +55,9 @@ pub fn build_if_possible() -> Result<(), Failure> {
     build()
 }
 
-fn require_node() -> Result<(), Failure> {
-    let (major, minor) = NODE;
-    let hint = format!("needs Node {major}.{minor} or newer");
-    let version = output(&mut command(["node", "--version"])).map_err(|_| hint.as_str())?;
-    if parse(&version).is_some_and(|version| version >= NODE) {
-        return Ok(());
-    }
-    Err(format!("{hint}; this is {}", version.trim()).into())
-}
-
-/// `v20.19.1` as numbers.
-fn parse(version: &str) -> Option<(u32, u32)> {
-    let mut parts = version.trim().strip_prefix('v')?.split('.');
-    Some((parts.next()?.parse().ok()?, parts.next()?.parse().ok()?))
-}
-
 fn is_fresh() -> bool {
-    modified(Path::new("web/dist/index.html")).is_some_and(|built| newest(Path::new("web")) <= Some(built))
+    let built = modified(Path::new("web/dist/index.html"));
+    built.is_some() && newest(Path::new("web")).max(modified(Path::new(CONTRACT))) <= built
 }
 
 fn modified(path: &Path) -> Option<SystemTime> {
@@ -75,17 +74,4 @@ fn newest(dir: &Path) -> Option<SystemTime> {
             if path.is_dir() { newest(&path) } else { modified(&path) }
         })
         .max()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn versions_compare_by_number() {
-        assert!(parse("v20.9.0\n").unwrap() < NODE);
-        assert!(parse("v20.19.0\n").unwrap() >= NODE);
-        assert!(parse("v100.0.0\n").unwrap() >= NODE);
-        assert_eq!(parse("20"), None);
-    }
 }

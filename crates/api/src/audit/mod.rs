@@ -1,9 +1,15 @@
 //! Reading the audit log: one's own entries or all, as policy permits. Reading is itself an entry.
 
 pub(crate) mod chain;
+mod csv;
 mod cursor;
+mod export;
 mod filter;
 mod shape;
+mod stream;
+
+pub(crate) use export::*;
+pub(crate) use stream::*;
 
 use crate::error::{ApiError, ApiResult};
 use crate::gate::Authorized;
@@ -81,7 +87,11 @@ pub(crate) async fn show_entry(
 }
 
 fn own_only(caller: &Authorized) -> bool {
-    !caller.may(action::AUDIT_READ, Resource::AuditAll)
+    own_only_for(caller, action::AUDIT_READ)
+}
+
+fn own_only_for(caller: &Authorized, action: &'static str) -> bool {
+    !caller.may(action, Resource::AuditAll)
 }
 
 fn is_own(caller: &Authorized, entry: &AuditEntry) -> bool {

@@ -139,7 +139,9 @@ async fn every_route_lets_in_whom_it_should_by_every_kind_of_credential() {
             if route.path.starts_with("/oauth2/") {
                 call = call.form(&[("grant_type", "password"), ("token", "nonsense")]);
             }
-            by_status.entry(call.send().await.status.as_u16()).or_default().push(name);
+            // A tail has no end.
+            let status = call.open().await.status();
+            by_status.entry(status.as_u16()).or_default().push(name);
         }
         for (status, names) in by_status {
             writeln!(table, "  {status}: {}", names.join(", ")).unwrap();

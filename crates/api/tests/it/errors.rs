@@ -12,7 +12,15 @@ const JSON: &str = "application/json";
 #[tokio::test(flavor = "multi_thread")]
 async fn paths_and_methods_that_are_not_there_are_problems() {
     let rig = Rig::new().await;
-    for path in ["/", "/auth", "/auth/v1/login/", "/api/v2/regions", "/auth/v1/login/next=//evil", "/%ff"] {
+    for path in [
+        "/nowhere",
+        "/assets/gone.js",
+        "/auth",
+        "/auth/v1/login/",
+        "/api/v2/regions",
+        "/auth/v1/login/next=//evil",
+        "/%ff",
+    ] {
         assert_eq!(rig.get(path).send().await.problem(), (404, "not_found"), "{path}");
     }
     for (method, path, allowed) in [

@@ -18,6 +18,8 @@ mod delegation;
 #[cfg(test)]
 mod errors;
 #[cfg(test)]
+mod export;
+#[cfg(test)]
 mod login;
 #[cfg(test)]
 mod oauth;
@@ -25,3 +27,6 @@ mod oauth;
 mod openapi;
 #[cfg(test)]
 mod rig;
+#[cfg(test)]
+mod ui;
+mod tail;

@@ -12,7 +12,7 @@ use doorman_auth::{
     AuthError, AuthSettings, Authenticator, Clock, IdentityTokens, KeyRing, Revocations, ServiceChange,
     Session,
 };
-use doorman_core::keys::KeyUse;
+use doorman_core::keys::{KeyUse, PublicKeys};
 use doorman_core::secret::Secret;
 use doorman_door::catalog::{Catalog, InstanceStatus, ProxyStatus, ServiceStatus};
 use doorman_door::journal::{JournalConfig, Surroundings, Writer};
@@ -22,7 +22,7 @@ use doorman_door::{Authenticate, DoorConfig, DoorShared, Peer};
 use doorman_policy::{PolicyStore, demo_policies};
 use doorman_store::{Database, DatabaseConfig};
 use doorman_testkit::ldap::{DirectoryFile, EmbeddedLdap, demo_directory_toml};
-use http::{HeaderMap, Method, Request, StatusCode, header};
+use http::{HeaderMap, Method, Request, Response, StatusCode, header};
 use http_body_util::BodyExt as _;
 use serde_json::Value;
 use std::net::IpAddr;
@@ -43,7 +43,7 @@ pub struct Rig {
     pub state: Arc<ApiState>,
     ldap: Option<EmbeddedLdap>,
     writer: Option<Writer>,
-    _dir: tempfile::TempDir,
+    dir: tempfile::TempDir,
 }
 
 struct Embedded(Authenticator);
@@ -110,7 +110,20 @@ impl Rig {
         let chain = ChainWatch::new(dir.path().join("keys").join(KEY_HISTORY_FILE));
         let config = ApiConfig::new(url.parse().unwrap());
         let state = Arc::new(ApiState { authenticator, database, door, metrics: None, chain, config });
-        Self { router: router(state.clone()), state, ldap: Some(ldap), writer: Some(writer), _dir: dir }
+        Self { router: router(state.clone()), state, ldap: Some(ldap), writer: Some(writer), dir }
+    }
+
+    /// The public keys of all time.
+    pub fn public_keys(&self) -> PublicKeys {
+        let path = self.dir.path().join("keys/history.json");
+        PublicKeys::from_jwks(&std::fs::read_to_string(path).unwrap()).unwrap()
+    }
+
+    /// Puts a policy file in force, in place of one of the same name.
+    pub fn set_policy(&self, name: &str, text: &str) {
+        std::fs::write(self.dir.path().join("policies").join(name), text).unwrap();
+        self.state.door.policies.reload_if_changed();
+        assert!(self.state.door.policies.last_refusal().is_none());
     }
 
     /// From now on nothing can be written down.
@@ -121,7 +134,7 @@ impl Rig {
 
     /// Does what Doorman never does: changes an entry.
     pub fn change_entry(&self, id: &str, from: &str, to: &str) {
-        let database = rusqlite::Connection::open(self._dir.path().join("doorman.db")).unwrap();
+        let database = rusqlite::Connection::open(self.dir.path().join("doorman.db")).unwrap();
         let triggers: Vec<String> = database
             .prepare("SELECT name FROM sqlite_master WHERE type = 'trigger' AND tbl_name = 'journal'")
             .and_then(|mut found| found.query_map([], |row| row.get(0))?.collect())
@@ -315,9 +328,14 @@ impl Call {
         self
     }
 
-    pub async fn send(mut self) -> Answer {
+    /// The answer with its body still to come.
+    pub async fn open(mut self) -> Response<Body> {
         self.request.extensions_mut().insert(ClientAddr(self.from, false));
-        let response = self.router.oneshot(self.request).await.unwrap();
+        self.router.oneshot(self.request).await.unwrap()
+    }
+
+    pub async fn send(self) -> Answer {
+        let response = self.open().await;
         let (parts, body) = response.into_parts();
         let body = String::from_utf8(body.collect().await.unwrap().to_bytes().to_vec()).unwrap();
         let json = serde_json::from_str(&body).unwrap_or_default();

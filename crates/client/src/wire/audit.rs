@@ -172,41 +172,123 @@ pub struct AuditEntry {
     pub outcome: Option<Outcome>,
 }
 
-/// What to list; every filter narrows. Newest entries come first.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, IntoParams)]
-#[serde(default, deny_unknown_fields)]
-#[into_params(parameter_in = Query)]
-pub struct AuditQuery {
-    /// `user:alice`, or a bare user name.
-    pub actor: Option<String>,
-    /// `user:alice`, or a bare user name.
-    pub subject: Option<String>,
-    /// The region asked for.
-    pub region: Option<String>,
-    /// The service asked for.
-    pub service: Option<String>,
-    /// The instance asked for.
-    pub instance: Option<String>,
-    /// The HTTP method.
-    pub method: Option<String>,
-    /// How the path begins.
-    pub path: Option<String>,
-    /// `404`, or a class such as `5xx`.
-    pub status: Option<String>,
-    /// `done`, `denied`, `unsent`, `unknown`, `abandoned`.
-    pub outcome: Option<String>,
-    /// `request`, `login`, `token`, …
-    pub kind: Option<String>,
-    /// The run.
-    pub run: Option<String>,
-    /// Not before; RFC 3339.
-    pub from: Option<String>,
-    /// Before; RFC 3339.
-    pub to: Option<String>,
-    /// A text that occurs in it, in any case.
-    pub q: Option<String>,
-    /// Entries in a page.
-    pub limit: Option<u32>,
-    /// Where the page before ended.
-    pub cursor: Option<String>,
+/// A query with the filters of the log, which are the same wherever it is read, and what else `$name` has.
+macro_rules! audit_query {
+    ($(#[$meta:meta])* $name:ident { $($(#[$more:meta])* $field:ident: $kind:ty,)* }) => {
+        $(#[$meta])*
+        #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, IntoParams)]
+        #[serde(default, deny_unknown_fields)]
+        #[into_params(parameter_in = Query)]
+        pub struct $name {
+            /// `user:alice`, or a bare user name.
+            pub actor: Option<String>,
+            /// `user:alice`, or a bare user name.
+            pub subject: Option<String>,
+            /// The region asked for.
+            pub region: Option<String>,
+            /// The service asked for.
+            pub service: Option<String>,
+            /// The instance that answered; while none has, the one asked for.
+            pub instance: Option<String>,
+            /// The HTTP method.
+            pub method: Option<String>,
+            /// How the path begins.
+            pub path: Option<String>,
+            /// `404`, or a class such as `5xx`.
+            pub status: Option<String>,
+            /// `done`, `denied`, `unsent`, `unknown`, `abandoned`.
+            pub outcome: Option<String>,
+            /// `request`, `login`, `token`, …
+            pub kind: Option<String>,
+            /// The run.
+            pub run: Option<String>,
+            /// Not before; RFC 3339.
+            pub from: Option<String>,
+            /// Before; RFC 3339.
+            pub to: Option<String>,
+            /// Part of the path, the reason or a name, in any case.
+            pub q: Option<String>,
+            $($(#[$more])* pub $field: $kind,)*
+        }
+
+        impl $name {
+            /// The filters of `query`.
+            pub fn of(query: AuditQuery) -> Self {
+                Self {
+                    actor: query.actor,
+                    subject: query.subject,
+                    region: query.region,
+                    service: query.service,
+                    instance: query.instance,
+                    method: query.method,
+                    path: query.path,
+                    status: query.status,
+                    outcome: query.outcome,
+                    kind: query.kind,
+                    run: query.run,
+                    from: query.from,
+                    to: query.to,
+                    q: query.q,
+                    $($field: Default::default(),)*
+                }
+            }
+
+            /// The filters alone.
+            pub fn filters(self) -> AuditQuery {
+                AuditQuery {
+                    actor: self.actor,
+                    subject: self.subject,
+                    region: self.region,
+                    service: self.service,
+                    instance: self.instance,
+                    method: self.method,
+                    path: self.path,
+                    status: self.status,
+                    outcome: self.outcome,
+                    kind: self.kind,
+                    run: self.run,
+                    from: self.from,
+                    to: self.to,
+                    q: self.q,
+                    limit: None,
+                    cursor: None,
+                }
+            }
+        }
+    };
+}
+
+audit_query! {
+    /// What to list; every filter narrows. Newest entries come first.
+    AuditQuery {
+        /// Entries in a page.
+        limit: Option<u32>,
+        /// Where the page before ended.
+        cursor: Option<String>,
+    }
+}
+
+audit_query! {
+    /// What to export; every filter narrows. Without a filter, JSON lines are a complete log that can be verified.
+    AuditExportQuery {
+        /// `jsonl` or `csv`.
+        #[param(inline)]
+        format: ExportFormat,
+    }
+}
+
+audit_query! {
+    /// What to follow; every filter narrows.
+    AuditStreamQuery {}
+}
+
+/// How an export is written.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum ExportFormat {
+    /// JSON lines, for programs.
+    #[default]
+    Jsonl,
+    /// Comma-separated values (RFC 4180), safe to open in a spreadsheet.
+    Csv,
 }

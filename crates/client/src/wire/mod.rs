@@ -8,7 +8,8 @@ mod problem;
 mod runs;
 
 pub use audit::{
-    AuditEntry, AuditQuery, BodyEncoding, Decision, HeaderValue, Headers, Outcome, OutcomeState,
+    AuditEntry, AuditExportQuery, AuditQuery, AuditStreamQuery, BodyEncoding, Decision, ExportFormat,
+    HeaderValue, Headers, Outcome, OutcomeState,
 };
 pub use catalog::{Health, Instance, Region, Service};
 pub use doorman_core::rollout::{

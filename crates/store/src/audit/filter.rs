@@ -94,6 +94,15 @@ impl Equal {
 }
 
 impl AuditFilter {
+    /// Whether it leaves everything.
+    pub fn is_everything(&self) -> bool {
+        self.id_range() == Self::default().id_range()
+            && self.equalities().is_empty()
+            && self.path.is_none()
+            && self.q.is_none()
+            && self.own_of.is_none()
+    }
+
     /// The equalities, the one that is likely to leave the fewest entries first.
     pub(super) fn equalities(&self) -> Vec<Equal> {
         let text =

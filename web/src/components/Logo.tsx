@@ -1,0 +1,4 @@
+/// The mark.
+export function Logo({ size }: { size: number }) {
+  return <img src="/doorman.svg" width={size} height={size} alt="" />;
+}

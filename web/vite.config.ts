@@ -1,0 +1,53 @@
+/// The build: hashed files below /assets, each with a gzip beside it, and an index that the server gives a style nonce.
+import { gzipSync } from 'node:zlib';
+import react from '@vitejs/plugin-react';
+import { type Plugin } from 'vite';
+import { defineConfig } from 'vitest/config';
+
+/// The server hands out `<name>.gz` to who accepts it, so that nothing is compressed while somebody waits.
+function precompress(): Plugin {
+  return {
+    name: 'precompress',
+    apply: 'build',
+    generateBundle(_, bundle) {
+      for (const file of Object.values(bundle)) {
+        const content = file.type === 'chunk' ? file.code : file.source;
+        if (/\.(js|css|svg)$/.test(file.fileName) && content.length > 1024) {
+          this.emitFile({
+            type: 'asset',
+            fileName: `${file.fileName}.gz`,
+            source: gzipSync(content, { level: 9 }),
+          });
+        }
+      }
+    },
+  };
+}
+
+const doorman = process.env.DOORMAN_URL ?? 'http://127.0.0.1:8440';
+
+export default defineConfig({
+  plugins: [react(), precompress()],
+  build: { target: 'es2022', assetsInlineLimit: 0, modulePreload: { polyfill: false }, chunkSizeWarningLimit: 700 },
+  server: {
+    proxy: Object.fromEntries(
+      ['/api', '/auth', '/r', '/readyz', '/healthz'].map((path) => [path, { target: doorman, ws: path === '/r' }]),
+    ),
+  },
+  test: {
+    projects: [
+      { extends: true, test: { name: 'unit', include: ['src/**/*.test.{ts,tsx}'], environment: 'node' } },
+      {
+        extends: true,
+        test: {
+          name: 'browser',
+          include: ['tests/**/*.test.ts'],
+          environment: 'node',
+          testTimeout: 60_000,
+          hookTimeout: 60_000,
+          fileParallelism: false,
+        },
+      },
+    ],
+  },
+});
