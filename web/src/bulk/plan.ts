@@ -121,7 +121,8 @@ function statusList(text: string): string[] {
 }
 
 /// The plan as the server takes it; what is not said is left out.
-export function planToWire(plan: Plan): PlanSpec {
+/// What the form does not show of a saved plan (regions, a rule for the body, waits between tries) stays as it was.
+export function planToWire(plan: Plan, saved?: PlanSpec): PlanSpec {
   const waves = plan.waves.map((wave, index): WaveSpec => {
     const size = wave.unit === 'count' ? { count: wave.size } : { percent: wave.size };
     if (index === plan.waves.length - 1) return size;
@@ -141,9 +142,12 @@ export function planToWire(plan: Plan): PlanSpec {
     ...(plan.ratePerSecond !== '' && { rate_per_second: plan.ratePerSecond }),
     ...(plan.timeout && { timeout: plan.timeout }),
     ...(Object.keys(stop).length > 0 && { stop_when: stop }),
-    ...(statuses.length > 0 && { success: { status: statuses } }),
+    ...((statuses.length > 0 || saved?.success?.body) && {
+      success: { ...(statuses.length > 0 && { status: statuses }), ...(saved?.success?.body && { body: saved.success.body }) },
+    }),
     ...(plan.idempotent && { idempotent: true }),
-    ...(plan.retries !== '' && plan.retries > 0 && { retries: { max: plan.retries } }),
+    ...(plan.retries !== '' && plan.retries > 0 && { retries: { ...saved?.retries, max: plan.retries } }),
+    ...(saved?.regions && { regions: saved.regions }),
   };
 }
 

@@ -1,6 +1,8 @@
 /// What a request will look like for one row. The server renders for real and is the judge; this preview follows the same
 /// rules, so that mistakes show while typing.
 
+import type { RequestSpec } from '../jobs/wire';
+
 /// A request with `{{column}}` placeholders, as jobs have it.
 export type RequestTemplate = {
   region: string;
@@ -131,13 +133,14 @@ function jsonError(text: string): string | undefined {
 }
 
 /// The template as jobs have it on the wire.
-export function templateToWire(template: RequestTemplate) {
+export function templateToWire(template: RequestTemplate): RequestSpec {
   const pairs = (list: Pair[]) =>
     Object.fromEntries(list.filter((pair) => pair.name).map((pair) => [pair.name, pair.value]));
   const query = pairs(template.query);
   const headers = pairs(template.headers);
+  const regions = template.region.split(',').map((region) => region.trim()).filter(Boolean);
   return {
-    region: template.region,
+    ...(regions.length > 1 ? { regions } : { region: template.region }),
     service: template.service,
     instance: template.instance || 'any',
     method: template.method,
