@@ -192,7 +192,7 @@ impl Client {
     }
 
     /// The URL of `segments`, each of them encoded.
-    fn url(&self, segments: &[&str]) -> Result<Url, ClientError> {
+    pub(crate) fn url(&self, segments: &[&str]) -> Result<Url, ClientError> {
         let mut url = self.base.clone();
         if let Some(dots) = segments.iter().find(|segment| matches!(**segment, "" | "." | "..")) {
             return Err(ClientError::Invalid(format!("{dots:?} is no name")));
@@ -227,7 +227,7 @@ fn parse_base(text: &str) -> Result<Url, ClientError> {
     Ok(url)
 }
 
-fn add_query(url: &mut Url, query: &impl Serialize) {
+pub(crate) fn add_query(url: &mut Url, query: &impl Serialize) {
     let Ok(serde_json::Value::Object(fields)) = serde_json::to_value(query) else { return };
     for (name, value) in fields {
         match value {
@@ -242,7 +242,7 @@ fn add_query(url: &mut Url, query: &impl Serialize) {
     }
 }
 
-async fn read_json<T: DeserializeOwned>(response: Response) -> Result<T, ClientError> {
+pub(crate) async fn read_json<T: DeserializeOwned>(response: Response) -> Result<T, ClientError> {
     if !response.status().is_success() {
         return Err(read_problem(response).await);
     }

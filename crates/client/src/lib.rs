@@ -6,9 +6,11 @@
 mod client;
 mod door;
 mod error;
+mod jobs;
 pub mod wire;
 
 pub use client::{Client, ClientBuilder};
 pub use door::{Answer, DoorRequest};
 pub use error::{ClientError, Unreachable};
+pub use jobs::{Control, InputFormat, RunEvents, etag};
 pub use wire::*;

@@ -28,5 +28,6 @@ mod openapi;
 #[cfg(test)]
 mod rig;
 #[cfg(test)]
-mod ui;
 mod tail;
+#[cfg(test)]
+mod ui;
