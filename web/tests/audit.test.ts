@@ -1,30 +1,31 @@
 /// The audit page in a real browser: filters in the address, hostile text, details, live tail, export.
 import { mkdirSync } from 'node:fs';
-import type { Browser, Page } from 'playwright-core';
+import { type APIRequestContext, type Browser, type Page, request } from 'playwright-core';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { type Demo, logIn, openPage, screenshot, seriousFindings, startBrowser, startDemo } from './rig';
 
 let demo: Demo;
 let browser: Browser;
+/// Calls as programs do. `fetch` would send Sec-Fetch headers, as browsers do, and Basic is refused then.
+let program: APIRequestContext;
 
 beforeAll(async () => {
   if (process.env.SCREENSHOTS) mkdirSync(process.env.SCREENSHOTS, { recursive: true });
   [demo, browser] = await Promise.all([startDemo(), startBrowser()]);
+  program = await request.newContext({ baseURL: demo.url });
 });
 
 afterAll(async () => {
+  await program?.dispose();
   await browser?.close();
   await demo?.stop();
 });
 
 /// Sends a request through the door as a program would.
-async function send(path: string, init: RequestInit & { user?: string } = {}): Promise<string> {
-  const { user = 'alice', ...rest } = init;
-  const headers = new Headers(rest.headers);
-  headers.set('authorization', `Basic ${btoa(`${user}:${user}-demo`)}`);
-  const response = await fetch(`${demo.url}${path}`, { ...rest, headers });
-  await response.arrayBuffer();
-  return response.headers.get('doorman-audit-id') ?? '';
+async function send(path: string, init: { method?: string; body?: string; headers?: Record<string, string> } = {}): Promise<string> {
+  const headers = { ...init.headers, authorization: `Basic ${btoa('alice:alice-demo')}` };
+  const response = await program.fetch(path, { method: init.method, data: init.body, headers });
+  return response.headers()['doorman-audit-id'] ?? '';
 }
 
 const rows = (page: Page) => page.getByRole('table', { name: 'Audit entries' }).locator('tbody tr');
@@ -99,7 +100,7 @@ test('a request appears by itself while the log is followed', async () => {
   const { page, context, complaints } = await openPage(browser, demo);
   await logIn(page, 'alice');
   await page.goto('/audit?kind=request');
-  await page.getByText('Follow live').click();
+  await page.getByRole('switch').press('Space');
   await page.getByText('Following', { exact: true }).waitFor();
   const id = await send('/r/eu/echo/while-you-watch');
   await rows(page).getByText('/while-you-watch').waitFor();

@@ -176,7 +176,7 @@ impl PolicySet {
                 _ => None,
             })
             .filter(|uid| *uid.type_name() == VOCABULARY.folder)
-            .map(|uid| uid.id().unescaped().as_ref())
+            .map(|uid| uid.id().unescaped())
             .collect();
         let permitted = named
             .into_iter()

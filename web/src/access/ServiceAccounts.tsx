@@ -1,5 +1,5 @@
 /// Service accounts, for administrators: made, rotated, disabled, deleted.
-import { Badge, Button, Code, Group, Menu, Modal, Select, Stack, Table, TagsInput, Text, TextInput, Textarea } from '@mantine/core';
+import { Badge, Button, Code, Group, Menu, Modal, Select, Stack, Table, TagsInput, Text, TextInput, Textarea, VisuallyHidden } from '@mantine/core';
 import { IconDots, IconPlus, IconRobot } from '@tabler/icons-react';
 import { useInfiniteQuery, useMutation, useQueryClient } from '@tanstack/react-query';
 import { type FormEvent, useState } from 'react';
@@ -76,7 +76,7 @@ export function ServiceAccounts() {
                 <Table.Th>Last used</Table.Th>
                 <Table.Th>State</Table.Th>
                 <Table.Th>
-                  <span className="mantine-visually-hidden">Actions</span>
+                  <VisuallyHidden>Actions</VisuallyHidden>
                 </Table.Th>
               </Table.Tr>
             </Table.Thead>

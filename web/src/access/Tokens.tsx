@@ -1,5 +1,5 @@
 /// Personal tokens for scripts: listed, issued (shown once), revoked.
-import { Badge, Button, Code, Group, Modal, MultiSelect, Select, Stack, Table, TagsInput, Text, TextInput } from '@mantine/core';
+import { Badge, Button, Code, Group, Modal, MultiSelect, Select, Stack, Table, TagsInput, Text, TextInput, VisuallyHidden } from '@mantine/core';
 import { IconKey, IconPlus } from '@tabler/icons-react';
 import { useInfiniteQuery, useMutation, useQuery, useQueryClient } from '@tanstack/react-query';
 import { type FormEvent, useState } from 'react';
@@ -77,7 +77,7 @@ export function Tokens() {
                 <Table.Th>Last used</Table.Th>
                 <Table.Th>Ends</Table.Th>
                 <Table.Th>
-                  <span className="mantine-visually-hidden">Actions</span>
+                  <VisuallyHidden>Actions</VisuallyHidden>
                 </Table.Th>
               </Table.Tr>
             </Table.Thead>
