@@ -135,3 +135,29 @@ test('whoever may export gets what the filters show, and others are told why not
   await alice.page.getByText(/audit:export/).waitFor();
   await alice.context.close();
 });
+
+test('a request is sent again after a confirmation, and the answers are compared', async () => {
+  const ids = [await send('/r/eu/echo/once-more', { method: 'POST', body: '{"a":1}', headers: { 'content-type': 'application/json' } })];
+  const { page, context, complaints } = await openPage(browser, demo);
+  await logIn(page, 'alice');
+  await page.goto('/audit?path=/once-more');
+  await rows(page).getByRole('button').first().click();
+  await page.getByRole('button', { name: 'Retry…' }).click();
+  const dialog = page.getByRole('dialog', { name: 'Retry this request' });
+  const again = dialog.getByRole('button', { name: 'Send again' });
+  expect(await again.isDisabled()).toBe(true);
+  await dialog.getByLabel('Reason').fill('to be sure');
+  await dialog.getByRole('checkbox').check();
+  await screenshot(page, 'audit-retry');
+  expect(await seriousFindings(page)).toEqual([]);
+  await again.click();
+  await dialog.getByRole('row', { name: /Status 200 200 same/ }).waitFor();
+  await screenshot(page, 'audit-retried');
+  expect(await seriousFindings(page)).toEqual([]);
+  await dialog.getByRole('link', { name: 'The retry in the log' }).click();
+  await page.getByRole('heading', { name: 'Audit entry' }).waitFor();
+  await page.getByRole('link', { name: ids[0] }).waitFor();
+  await page.getByText('to be sure').waitFor();
+  expect(complaints).toEqual([]);
+  await context.close();
+});

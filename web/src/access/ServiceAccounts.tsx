@@ -38,9 +38,10 @@ export function ServiceAccounts() {
   const accounts = list.data?.pages.flatMap((page) => page.items) ?? [];
   const refresh = () => queries.invalidateQueries({ queryKey: ['service-accounts'] });
   const close = () => setDoing(null);
-  const show = (secret: { name: string; secret: string }) => {
+  const show = ({ name, secret }: Schema<'ServiceAccountSecret'>) => {
     close();
-    setMade(secret);
+    // An account of the directory has no secret here.
+    if (secret) setMade({ name, secret });
     void refresh();
   };
   const disable = (name: string, disabled: boolean) =>
@@ -98,6 +99,11 @@ export function ServiceAccounts() {
                     <Badge variant="light" color={account.disabled ? 'red' : 'green'}>
                       {account.disabled ? 'disabled' : 'enabled'}
                     </Badge>
+                    {account.directory && (
+                      <Text size="xs" c="dimmed">
+                        its password is the directory’s
+                      </Text>
+                    )}
                     {account.secrets > 1 && (
                       <Text size="xs" c="dimmed">
                         {account.secrets} secrets are good
@@ -113,7 +119,7 @@ export function ServiceAccounts() {
                       </Menu.Target>
                       <Menu.Dropdown>
                         <Menu.Item onClick={() => setDoing({ what: 'edit', account })}>Edit…</Menu.Item>
-                        <Menu.Item onClick={() => setDoing({ what: 'rotate', account })}>Rotate the secret…</Menu.Item>
+                        {!account.directory && <Menu.Item onClick={() => setDoing({ what: 'rotate', account })}>Rotate the secret…</Menu.Item>}
                         {account.disabled ? (
                           <Menu.Item onClick={() => void disable(account.name, false).then(refresh)}>Enable</Menu.Item>
                         ) : (
@@ -182,7 +188,7 @@ export function ServiceAccounts() {
 interface FormProps {
   account: Account | null;
   onClose: () => void;
-  onMade: (made: { name: string; secret: string }) => void;
+  onMade: (made: Schema<'ServiceAccountSecret'>) => void;
   onSaved: () => void;
 }
 
@@ -232,7 +238,7 @@ function AccountForm({ account, onClose, onMade, onSaved }: FormProps) {
   );
 }
 
-function Rotate({ account, onClose, onMade }: { account: Account; onClose: () => void; onMade: (made: { name: string; secret: string }) => void }) {
+function Rotate({ account, onClose, onMade }: { account: Account; onClose: () => void; onMade: (made: Schema<'ServiceAccountSecret'>) => void }) {
   const [overlap, setOverlap] = useState('86400');
   const rotate = useMutation({
     mutationFn: () =>
