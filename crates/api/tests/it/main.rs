@@ -29,4 +29,5 @@ mod openapi;
 mod rig;
 #[cfg(test)]
 mod ui;
+#[cfg(test)]
 mod tail;
