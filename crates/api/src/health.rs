@@ -5,6 +5,7 @@ use crate::state::ApiState;
 use axum::Json;
 use axum::extract::State;
 use axum::response::{IntoResponse, Response};
+use doorman_auth::AuthorityState;
 use doorman_core::keys::KeyUse;
 use doorman_core::time::format_rfc3339;
 use http::{StatusCode, header};
@@ -37,6 +38,8 @@ pub(crate) struct Readiness {
     journal: bool,
     /// The directory.
     directory: DirectoryReadiness,
+    /// The `doorman auth` that is asked; `null` where this process checks credentials itself.
+    auth: Option<AuthReadiness>,
     /// The policies.
     policy: PolicyReadiness,
     /// Proxies that answer, of those configured, by region.
@@ -51,6 +54,17 @@ pub(crate) struct DirectoryReadiness {
     /// Since when it does not; RFC 3339.
     down_since: Option<String>,
     /// Until when sessions go on without it; RFC 3339.
+    sessions_until: Option<String>,
+}
+
+/// Whether a separate `doorman auth` answers.
+#[derive(Serialize, ToSchema)]
+pub(crate) struct AuthReadiness {
+    /// Whether it answered when last asked.
+    available: bool,
+    /// Since when it does not; RFC 3339.
+    down_since: Option<String>,
+    /// Until when sessions that it confirmed go on without it; RFC 3339.
     sessions_until: Option<String>,
 }
 
@@ -93,7 +107,7 @@ pub(crate) async fn show_readiness(State(state): State<Arc<ApiState>>) -> ApiRes
 
 fn readiness_of(state: &ApiState, database: bool) -> Readiness {
     let journal = state.door.journal.is_available();
-    let directory = state.authenticator.directory_state();
+    let AuthorityState { directory, link } = state.authenticator.state();
     let refused = state.door.policies.last_refusal().is_some();
     let regions: BTreeMap<_, _> = state
         .door
@@ -107,8 +121,11 @@ fn readiness_of(state: &ApiState, database: bool) -> Readiness {
             (name.clone(), RegionReadiness { proxies: region.proxies.len(), live: live.count() })
         })
         .collect();
-    let all_well =
-        directory.down_since_ms.is_none() && !refused && regions.values().all(|region| region.live > 0);
+    let auth_answers = link.is_none_or(|link| link.down_since_ms.is_none());
+    let all_well = auth_answers
+        && directory.down_since_ms.is_none()
+        && !refused
+        && regions.values().all(|region| region.live > 0);
     let status = match (database && journal, all_well) {
         _ if state.door.draining.load(Ordering::Relaxed) => "draining",
         (false, _) => "unavailable",
@@ -124,6 +141,11 @@ fn readiness_of(state: &ApiState, database: bool) -> Readiness {
             down_since: directory.down_since_ms.map(format_rfc3339),
             sessions_until: directory.sessions_until_ms.map(format_rfc3339),
         },
+        auth: link.map(|link| AuthReadiness {
+            available: link.down_since_ms.is_none(),
+            down_since: link.down_since_ms.map(format_rfc3339),
+            sessions_until: link.sessions_until_ms.map(format_rfc3339),
+        }),
         policy: PolicyReadiness { digest: state.door.policies.current().digest(), refused },
         regions,
     }
@@ -141,6 +163,6 @@ pub(crate) async fn show_metrics(State(state): State<Arc<ApiState>>) -> Response
 #[utoipa::path(get, path = "/.well-known/jwks.json", tag = "meta",
     responses((status = 200, description = "A JWK set (RFC 7517).", body = serde_json::Value, content_type = "application/jwk-set+json")))]
 pub(crate) async fn show_jwks(State(state): State<Arc<ApiState>>) -> Response {
-    let keys = state.authenticator.keys().public_keys().only(&[KeyUse::Token, KeyUse::Identity]);
+    let keys = state.authenticator.public_keys().only(&[KeyUse::Token, KeyUse::Identity]);
     ([(header::CONTENT_TYPE, "application/jwk-set+json")], keys.to_jwks()).into_response()
 }

@@ -357,7 +357,15 @@ impl Pass {
     /// # Errors
     /// [`PassError::Path`].
     pub fn statement_for(&self, claims: &Claims<'_>) -> Result<Statement, PassError> {
-        let leaf = merkle::leaf_hash(&sha256(&claims.to_bytes()), &self.record);
+        self.statement_over(&sha256(&claims.to_bytes()))
+    }
+
+    /// As [`Pass::statement_for`], of claims that were hashed already.
+    ///
+    /// # Errors
+    /// [`PassError::Path`].
+    pub fn statement_over(&self, claims: &Digest) -> Result<Statement, PassError> {
+        let leaf = merkle::leaf_hash(claims, &self.record);
         let root = merkle::root_from_path(leaf, self.index, self.statement.count, &self.path)
             .ok_or(PassError::Path)?;
         Ok(Statement { root, ..self.statement.clone() })

@@ -2,6 +2,7 @@
 
 use crate::body::OutBody;
 use crate::catalog::{Catalog, ProxyStatus};
+use bytes::Bytes;
 use doorman_egress::{Peer, Pool, Protocol};
 use http::{HeaderValue, Request, header};
 use http_body_util::{BodyExt as _, Limited};
@@ -100,9 +101,22 @@ async fn ask(
     region: &str,
     peer: &Peer,
 ) -> Result<ProxyStatus, String> {
+    let body = get(pool, token, region, peer, STATUS_PATH, MAX_STATUS).await?;
+    serde_json::from_slice(&body).map_err(|error| error.to_string())
+}
+
+/// What a proxy answers to a control request.
+pub(crate) async fn get(
+    pool: &Pool<OutBody>,
+    token: &ControlToken,
+    region: &str,
+    peer: &Peer,
+    path: &str,
+    max: usize,
+) -> Result<Bytes, String> {
     let token = token(region).ok_or("there is no control key")?;
     let mut request = Request::new(OutBody::empty());
-    *request.uri_mut() = http::Uri::from_static(STATUS_PATH);
+    *request.uri_mut() = path.parse().map_err(|error: http::uri::InvalidUri| error.to_string())?;
     let headers = request.headers_mut();
     headers.insert(header::HOST, HeaderValue::try_from(peer.authority()).map_err(|error| error.to_string())?);
     let bearer = HeaderValue::try_from(format!("Bearer {token}")).map_err(|error| error.to_string())?;
@@ -112,7 +126,6 @@ async fn ask(
     if !response.status().is_success() {
         return Err(format!("it answered {}", response.status()));
     }
-    let body =
-        Limited::new(response.into_body(), MAX_STATUS).collect().await.map_err(|error| error.to_string())?;
-    serde_json::from_slice(&body.to_bytes()).map_err(|error| error.to_string())
+    let body = Limited::new(response.into_body(), max).collect().await.map_err(|error| error.to_string())?;
+    Ok(body.to_bytes())
 }

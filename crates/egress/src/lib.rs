@@ -5,9 +5,11 @@
 //! on this crate.
 
 mod dial;
+mod gate;
 mod pool;
 mod tunnel;
 
 pub use dial::{Peer, PeerError, Protocol};
+pub use gate::Gate;
 pub use pool::{Pool, SendError, Upload};
 pub use tunnel::carry;

@@ -1,6 +1,7 @@
 //! Connections of one thread to its peers, kept open between requests.
 
 use crate::dial::{Peer, Protocol};
+use crate::gate::{Gate, Gated};
 use bytes::Bytes;
 use http::{Request, Response};
 use hyper::body::{Body, Incoming};
@@ -61,11 +62,12 @@ struct Peers<B> {
 pub struct Pool<B> {
     peers: Rc<RefCell<Peers<B>>>,
     connect_timeout: Duration,
+    gate: Option<Gate>,
 }
 
 impl<B> Clone for Pool<B> {
     fn clone(&self) -> Self {
-        Self { peers: self.peers.clone(), connect_timeout: self.connect_timeout }
+        Self { peers: self.peers.clone(), connect_timeout: self.connect_timeout, gate: self.gate.clone() }
     }
 }
 
@@ -76,7 +78,17 @@ where
     /// An empty pool.
     pub fn new(connect_timeout: Duration) -> Self {
         let peers = Peers { idle: HashMap::new(), multiplexed: HashMap::new() };
-        Self { peers: Rc::new(RefCell::new(peers)), connect_timeout }
+        Self { peers: Rc::new(RefCell::new(peers)), connect_timeout, gate: None }
+    }
+
+    /// Asks `gate` before each write to a peer.
+    pub fn behind(self, gate: Gate) -> Self {
+        Self { gate: Some(gate), ..self }
+    }
+
+    async fn dial(&self, peer: &Peer, protocol: Protocol) -> Result<TokioIo<Gated>, SendError> {
+        let link = peer.dial(protocol).await.map_err(|error| SendError::Unsent(error.to_string()))?;
+        Ok(TokioIo::new(Gated { link, gate: self.gate.clone() }))
     }
 
     /// Closes the idle connections to a peer.
@@ -195,11 +207,10 @@ where
 
     async fn connect_http1(&self, peer: &Peer) -> Result<http1::SendRequest<B>, SendError> {
         let connect = async {
-            let link =
-                peer.dial(Protocol::Http1).await.map_err(|error| SendError::Unsent(error.to_string()))?;
+            let link = self.dial(peer, Protocol::Http1).await?;
             http1::Builder::new()
                 .max_buf_size(64 * 1024)
-                .handshake(TokioIo::new(link))
+                .handshake(link)
                 .await
                 .map_err(|error| SendError::Unsent(error.to_string()))
         };
@@ -216,10 +227,9 @@ where
 
     async fn connect_http2(&self, key: u64, peer: &Peer) -> Result<http2::SendRequest<B>, SendError> {
         let connect = async {
-            let link =
-                peer.dial(Protocol::Http2).await.map_err(|error| SendError::Unsent(error.to_string()))?;
+            let link = self.dial(peer, Protocol::Http2).await?;
             http2::Builder::new(LocalExec)
-                .handshake(TokioIo::new(link))
+                .handshake(link)
                 .await
                 .map_err(|error| SendError::Unsent(error.to_string()))
         };

@@ -12,7 +12,7 @@ use std::task::{Context, Poll};
 pub(crate) const ERROR: HeaderName = HeaderName::from_static("doorman-error");
 pub(crate) const REFUSAL: HeaderName = HeaderName::from_static("doorman-refusal");
 pub(crate) const INSTANCE: HeaderName = HeaderName::from_static("doorman-instance");
-const SENT: HeaderName = HeaderName::from_static("doorman-sent");
+pub(crate) const SENT: HeaderName = HeaderName::from_static("doorman-sent");
 const DETAIL: HeaderName = HeaderName::from_static("doorman-detail");
 
 /// The body of an answer.

@@ -1,5 +1,7 @@
 //! What a proxy can be set to.
 
+use crate::impersonate::Impersonation;
+use crate::receipts::ReceiptSettings;
 use doorman_egress::{Peer, Protocol};
 use doorman_net::Limits;
 use rustls::ServerConfig;
@@ -27,6 +29,8 @@ pub struct ProxySettings {
     pub identity_listen: Option<SocketAddr>,
     /// Largest body that is read whole before it is forwarded; `api`'s limit must not be larger.
     pub max_whole_body: usize,
+    /// Where receipts are kept.
+    pub receipts: ReceiptSettings,
     /// Requests end before this after a stop was asked for.
     pub drain: Duration,
     /// The services.
@@ -47,6 +51,8 @@ pub struct ServiceSettings {
     pub health: HealthSettings,
     /// Paths with `%2F` are let through.
     pub takes_slash: bool,
+    /// How it is told who is calling, besides `Doorman-Identity`.
+    pub impersonation: Option<Impersonation>,
     /// Its instances.
     pub instances: Vec<InstanceSettings>,
 }

@@ -4,10 +4,14 @@ use crate::answer::{AnswerBody, Sent, failed, plain, refused, unauthorized};
 use crate::body::{BindError, BoundBody, OutBody};
 use crate::control;
 use crate::forward::forward;
+use crate::persist::{Orphans, Persist};
+use crate::receipts::{ThreadLog, end_of};
 use crate::server::Shared;
 use doorman_core::code::Code;
 use doorman_core::header::{self, HOP_BY_HOP};
 use doorman_core::pass::{self, Claims, Pass, PassError};
+use doorman_core::receipt::Ended;
+use doorman_core::sha256;
 use doorman_core::target::Target;
 use doorman_egress::Pool;
 use doorman_net::{Conn, Handler};
@@ -22,6 +26,8 @@ use std::time::{SystemTime, UNIX_EPOCH};
 pub(crate) struct ProxyHandler {
     pub(crate) shared: Arc<Shared>,
     pub(crate) pool: Pool<OutBody>,
+    pub(crate) receipts: Arc<ThreadLog>,
+    pub(crate) orphans: Orphans,
 }
 
 /// A request whose pass holds.
@@ -41,7 +47,8 @@ impl Handler for ProxyHandler {
         self.shared
             .in_flight(async {
                 match self.honour(request).await {
-                    Ok(honoured) => forward(&self, honoured).await,
+                    // Whoever asked may be gone before the answer comes; how it ended is written down all the same.
+                    Ok(honoured) => Persist::new(self.clone().serve(honoured), &self.orphans).await,
                     Err(answer) => *answer,
                 }
             })
@@ -50,11 +57,19 @@ impl Handler for ProxyHandler {
 }
 
 impl ProxyHandler {
+    async fn serve(self: Rc<Self>, honoured: Honoured) -> Response<AnswerBody> {
+        let audit_id = honoured.pass.audit_id;
+        let answer = forward(&self, honoured).await;
+        let (end, what) = end_of(&answer);
+        self.receipts.ended(&Ended { audit_id, at_ms: now_ms(), end, what });
+        answer
+    }
+
     /// Checks the pass, and uses it up.
     async fn honour(&self, mut request: Request<Incoming>) -> Result<Honoured, Box<Response<AnswerBody>>> {
         let now_ms = now_ms();
         let Some(text) = single_pass(request.headers()) else {
-            return Err(Box::new(self.without_pass(&request, now_ms)));
+            return Err(Box::new(self.without_pass(&request, now_ms).await));
         };
         let refuse = |error: PassError| Box::new(self.refuse_pass(error));
         let pass = Pass::decode(text).map_err(refuse)?;
@@ -95,15 +110,21 @@ impl ProxyHandler {
         if target.region() != &*self.shared.region {
             return Err(refuse(PassError::Path));
         }
-        let statement = pass.statement_for(&claims).map_err(refuse)?;
+        let digest = sha256(&claims.to_bytes());
+        let statement = pass.statement_over(&digest).map_err(refuse)?;
         self.shared.trust.verify(&statement, &pass.signature).map_err(refuse)?;
         if !self.shared.used.mark(statement.writer, pass.log_index(), now_ms) {
             return Err(refuse(PassError::Used));
         }
+        let (method, service) = (claims.method, claims.service);
+        if self.receipts.honoured(&pass, &statement, &digest, now_ms, method, service).is_err() {
+            let why = "this proxy cannot write its receipts";
+            return Err(Box::new(failed(Code::AuditUnavailable, Sent::No, why)));
+        }
         Ok(Honoured { pass, target, method: parts.method, headers: parts.headers, body, upgrade })
     }
 
-    fn without_pass(&self, request: &Request<Incoming>, now_ms: u64) -> Response<AnswerBody> {
+    async fn without_pass(&self, request: &Request<Incoming>, now_ms: u64) -> Response<AnswerBody> {
         let uri = request.uri();
         let is_get = *request.method() == Method::GET;
         if is_get && uri.path() == "/healthz" && uri.query().is_none() {
@@ -111,6 +132,9 @@ impl ProxyHandler {
         }
         if is_get && uri.path() == control::STATUS_PATH {
             return control::status(&self.shared, request.headers(), now_ms);
+        }
+        if is_get && uri.path() == control::RECEIPTS_PATH {
+            return control::receipts(&self.shared, request.headers(), uri.query(), now_ms).await;
         }
         unauthorized()
     }

@@ -13,10 +13,15 @@ pub mod control;
 mod forward;
 mod handler;
 mod health;
+mod impersonate;
+mod persist;
+mod receipts;
 mod server;
 mod trust;
 mod used;
 
 pub use config::{HealthSettings, InstanceSettings, ProxySettings, ServiceSettings};
 pub use doorman_egress::{Peer, PeerError, Protocol};
+pub use impersonate::{Impersonation, UnknownStyle};
+pub use receipts::{ReceiptError, ReceiptSettings};
 pub use server::{Proxy, ProxyError};

@@ -4,6 +4,8 @@ use crate::config::ProxySettings;
 use crate::handler::ProxyHandler;
 use crate::health;
 use crate::identity::IdentityKeys;
+use crate::persist::Orphans;
+use crate::receipts::{ReceiptError, Shelf, ThreadLog};
 use crate::registry::Registry;
 use crate::trust::{Trust, TrustError};
 use crate::used::UsedPasses;
@@ -13,12 +15,16 @@ use doorman_net::{Limits, Listener, Server, ServerError};
 use std::future::Future;
 use std::net::SocketAddr;
 use std::rc::Rc;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::Relaxed};
+use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 /// The key file is looked at this often.
 const WATCH: Duration = Duration::from_secs(1);
+/// Receipts that were gathered are written at least this often.
+const WRITE_RECEIPTS: Duration = Duration::from_millis(200);
+/// Old receipts are looked for this often.
+const TIDY: Duration = Duration::from_secs(60);
 /// How long new requests are refused before connections close: `api` polls within this time and goes elsewhere.
 const ANNOUNCE: Duration = Duration::from_millis(2_500);
 
@@ -31,6 +37,9 @@ pub enum ProxyError {
     /// The public keys cannot be used.
     #[error(transparent)]
     Trust(#[from] TrustError),
+    /// Receipts cannot be kept.
+    #[error(transparent)]
+    Receipts(#[from] ReceiptError),
     /// A listener or thread cannot be made.
     #[error(transparent)]
     Server(#[from] ServerError),
@@ -49,6 +58,7 @@ pub(crate) struct Shared {
     pub(crate) trust: Trust,
     pub(crate) used: UsedPasses,
     pub(crate) registry: Registry,
+    pub(crate) shelf: Arc<Shelf>,
     pub(crate) max_whole_body: usize,
     draining: AtomicBool,
     in_flight: AtomicUsize,
@@ -88,11 +98,14 @@ impl Proxy {
         }
         let mut boot = [0; 16];
         getrandom(&mut boot)?;
+        let boot = BootId(boot);
+        let shelf = Arc::new(Shelf::open(settings.receipts.clone(), boot, &settings.region)?);
         let shared = Arc::new(Shared {
             trust: Trust::open(&settings.public_keys)?,
             registry: Registry::new(&mut settings),
             region: settings.region.into(),
-            boot: BootId(boot),
+            boot,
+            shelf,
             used: UsedPasses::default(),
             max_whole_body: settings.max_whole_body,
             draining: AtomicBool::new(false),
@@ -110,7 +123,11 @@ impl Proxy {
         let connect_timeout = shared.registry.services().map(|service| service.connect_timeout).max();
         let connect_timeout = connect_timeout.unwrap_or(Duration::from_secs(3));
         let server = Server::start(listener, threads, "proxy", move |_| {
-            Rc::new(ProxyHandler { shared: of_thread.clone(), pool: Pool::new(connect_timeout) })
+            let receipts = Arc::new(ThreadLog::new(of_thread.shelf.clone()));
+            tokio::task::spawn_local(write_receipts(Arc::downgrade(&receipts)));
+            let gate = receipts.clone();
+            let pool = Pool::new(connect_timeout).behind(Arc::new(move || gate.flush_due()));
+            Rc::new(ProxyHandler { shared: of_thread.clone(), pool, receipts, orphans: Orphans::start() })
         })?;
         let identity = match settings.identity_listen {
             None => None,
@@ -151,6 +168,18 @@ impl Proxy {
     }
 }
 
+/// Writes what no later request came to carry.
+async fn write_receipts(log: Weak<ThreadLog>) {
+    let mut due = tokio::time::interval(WRITE_RECEIPTS);
+    due.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+    loop {
+        due.tick().await;
+        let Some(log) = log.upgrade() else { return };
+        // It says itself when it fails.
+        let _ = log.flush();
+    }
+}
+
 fn getrandom(bytes: &mut [u8]) -> Result<(), ProxyError> {
     aws_lc_rs::rand::fill(bytes).map_err(|_| ProxyError::Random)
 }
@@ -168,6 +197,18 @@ fn background(shared: Arc<Shared>) -> Result<tokio::sync::oneshot::Sender<()>, S
                 loop {
                     due.tick().await;
                     watched.trust.reload();
+                }
+            });
+            let shelf = shared.shelf.clone();
+            tokio::task::spawn_local(async move {
+                let mut due = tokio::time::interval(TIDY);
+                loop {
+                    due.tick().await;
+                    let shelf = shelf.clone();
+                    let tidied = tokio::task::spawn_blocking(move || shelf.tidy()).await;
+                    if let Err(error) = tidied.map_err(std::io::Error::other).flatten() {
+                        tracing::error!(%error, "old receipts cannot be deleted");
+                    }
                 }
             });
             tokio::task::spawn_local(health::run(shared));

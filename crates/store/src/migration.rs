@@ -22,6 +22,7 @@ const MIGRATIONS: &[(i64, &str, Part, &str)] = &[
     (1, "journal", Part::Main, include_str!("../migrations/0001_journal.sql")),
     (2, "identity", Part::Main, include_str!("../migrations/0002_identity.sql")),
     (3, "audit_index", Part::Index, include_str!("../migrations/0003_audit_index.sql")),
+    (4, "receipts", Part::Main, include_str!("../migrations/0004_receipts.sql")),
 ];
 
 /// The migrations of `parts` for `dialect`.

@@ -1,5 +1,6 @@
 //! `doorman audit list` and `show`; `verify` has a file of its own.
 
+use super::audit_reconcile::{self, ReconcileArgs};
 use super::audit_verify::{self, VerifyArgs};
 use crate::connection::ConnectionArgs;
 use crate::output::{OutputArgs, print_fields, print_json, print_line, print_table, remark};
@@ -16,6 +17,8 @@ pub enum AuditCommand {
     Show(ShowArgs),
     /// Verify offline that the log is whole: nothing edited, dropped, added, moved or cut off
     Verify(VerifyArgs),
+    /// Hold what the regions served, by their proxies' receipts, against the log
+    Reconcile(ReconcileArgs),
 }
 
 /// `doorman audit list`
@@ -98,6 +101,7 @@ impl AuditCommand {
             Self::List(args) => args.output.json,
             Self::Show(args) => args.output.json,
             Self::Verify(args) => args.is_json(),
+            Self::Reconcile(args) => args.is_json(),
         }
     }
 }
@@ -108,6 +112,7 @@ pub async fn run(command: AuditCommand) -> anyhow::Result<()> {
         AuditCommand::List(args) => list(*args).await,
         AuditCommand::Show(args) => show(args).await,
         AuditCommand::Verify(args) => audit_verify::run(args).await,
+        AuditCommand::Reconcile(args) => audit_reconcile::run(args).await,
     }
 }
 

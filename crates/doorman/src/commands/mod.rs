@@ -1,7 +1,8 @@
 //! The commands that are no servers. Each file has its arguments first, then what they do.
 
 pub mod audit;
-pub mod audit_verify;
+pub mod audit_reconcile;
+mod audit_verify;
 pub mod catalog;
 pub mod config;
 pub mod curl;

@@ -5,11 +5,12 @@ use super::load::RoleConfig;
 use super::path::Path;
 use super::server::{LogConfig, ServerConfig, ServerSection};
 use super::services::{self, ServiceConfig};
-use super::units::address;
+use super::units::{address, duration, size};
 use doorman_core::target::is_region_name;
 use serde::Deserialize;
 use std::net::SocketAddr;
 use std::path::PathBuf;
+use std::time::Duration;
 
 /// Where a proxy listens unless told otherwise.
 pub const DEFAULT_PORT: u16 = 8441;
@@ -45,13 +46,23 @@ pub struct TrustConfig {
 #[derive(Clone, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct DataConfig {
-    /// Keeps the passes that were used, as receipts.
+    /// Keeps the passes that were used, as receipts. Of this proxy alone.
     pub dir: PathBuf,
+    /// How long receipts stay once `api` has collected them.
+    #[serde(deserialize_with = "duration::deserialize")]
+    pub keep_receipts: Duration,
+    /// What receipts may take; beyond it the oldest go, collected ones first.
+    #[serde(deserialize_with = "size::deserialize")]
+    pub max_receipts: usize,
 }
 
 impl Default for DataConfig {
     fn default() -> Self {
-        Self { dir: "doorman-data".into() }
+        Self {
+            dir: "doorman-data".into(),
+            keep_receipts: Duration::from_secs(7 * 24 * 3600),
+            max_receipts: 4 << 30,
+        }
     }
 }
 
@@ -72,7 +83,6 @@ pub struct ProxyConfig {
     /// Whom it believes.
     pub keys: TrustConfig,
     /// Where receipts are kept.
-    #[expect(dead_code, reason = "receipts are not kept yet")]
     pub data: DataConfig,
     /// Where services get keys, with the certificate of `server.tls`.
     pub jwks: Option<SocketAddr>,
@@ -90,6 +100,10 @@ impl RoleConfig for ProxyConfig {
         checks.refuse_key(&Path::of("server").key("public_url"), help);
         let server = file.server.validate(DEFAULT_PORT, checks);
         services::validate(&file.services, checks);
+        if file.data.max_receipts < 64 << 20 {
+            let message = "receipts of a busy hour need more";
+            checks.refuse(&Path::of("data").key("max_receipts"), message, "choose at least \"64MiB\"");
+        }
         checks.require(&Path::of("region"), file.region.is_some(), "add [region] with name = \"…\"");
         let help = "add [keys] with public_file, a copy of public.json from the keys of api";
         checks.require(&Path::of("keys"), file.keys.is_some(), help);

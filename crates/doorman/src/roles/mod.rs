@@ -5,7 +5,9 @@ pub mod auth;
 pub mod demo;
 pub mod proxy;
 
+mod auth_link;
 mod demo_files;
 mod front;
 mod process;
+mod settle;
 mod upkeep;

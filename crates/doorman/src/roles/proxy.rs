@@ -4,7 +4,10 @@ use super::process;
 use crate::config::{Discovery, InstanceConfig, Protocol, ProxyConfig, ServiceConfig};
 use anyhow::{Context as _, bail};
 use doorman_proxy as proxy;
-use doorman_proxy::{HealthSettings, InstanceSettings, Peer, Proxy, ProxySettings, ServiceSettings};
+use doorman_proxy::{
+    HealthSettings, Impersonation, InstanceSettings, Peer, Proxy, ProxySettings, ReceiptSettings,
+    ServiceSettings,
+};
 
 /// Bodies up to this are read whole; the limit of `api` must not be larger.
 const MAX_WHOLE_BODY: usize = 16 * 1024 * 1024;
@@ -39,6 +42,11 @@ pub fn start(config: ProxyConfig) -> anyhow::Result<Proxy> {
         public_keys: config.keys.public_file,
         identity_listen: config.jwks,
         max_whole_body: MAX_WHOLE_BODY,
+        receipts: ReceiptSettings {
+            dir: config.data.dir,
+            keep: config.data.keep_receipts,
+            max_bytes: config.data.max_receipts as u64,
+        },
         drain: config.server.drain,
         services,
     };
@@ -49,10 +57,9 @@ fn service(config: ServiceConfig) -> anyhow::Result<ServiceSettings> {
     if config.discovery != Discovery::Static {
         bail!("service {}: only `discovery = \"static\"` is built", config.name);
     }
-    if config.impersonate.is_some() {
-        // Silently left out, a client could name anybody in the system's own way.
-        bail!("service {}: `impersonate` is not built yet; remove it", config.name);
-    }
+    let impersonation = config.impersonate.as_deref();
+    let impersonation = impersonation.map(|style| Impersonation::parse(style, &config.impersonate_by));
+    let impersonation = impersonation.transpose().with_context(|| format!("service {}", config.name))?;
     let tls = match &config.tls {
         None => None,
         Some(tls) => process::link_tls(
@@ -84,6 +91,7 @@ fn service(config: ServiceConfig) -> anyhow::Result<ServiceSettings> {
             timeout: health.timeout,
         }),
         takes_slash: config.allow_encoded_slash,
+        impersonation,
         instances: config.instances.into_iter().map(instance).collect::<anyhow::Result<_>>()?,
         name: config.name,
     })

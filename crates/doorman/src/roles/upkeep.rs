@@ -1,6 +1,7 @@
 //! What `api` does again and again beside answering requests.
 
-use doorman_auth::Authenticator;
+use super::settle::Settled;
+use doorman_auth::Authority;
 use doorman_core::id::AuditId;
 use doorman_core::record::{Kind, OutcomeState, Record};
 use doorman_door::DoorShared;
@@ -11,7 +12,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 /// Learns revocations and keys, reads groups anew. Ends with the process.
-pub async fn tend_sessions(authenticator: Authenticator) {
+pub async fn tend_sessions(authenticator: Arc<dyn Authority>) {
     let mut seconds = tokio::time::interval(Duration::from_secs(1));
     seconds.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
     loop {
@@ -92,22 +93,30 @@ pub async fn index(database: Database, shared: Arc<DoorShared>) {
 }
 
 /// Writes `unknown` for attempts whose writer is gone; one replica at a time.
+/// Then asks the receipts how `unknown` ones ended.
 pub async fn sweep(database: Database, shared: Arc<DoorShared>) {
     let holder = holder();
+    let mut settled = Settled::default();
     let mut due = tokio::time::interval(Duration::from_secs(5));
     due.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
     loop {
         due.tick().await;
-        if let Err(error) = sweep_once(&database, &shared, &holder).await {
+        let swept = match sweep_once(&database, &shared, &holder).await {
+            Ok(true) => settled.settle(&database, &shared).await,
+            Ok(false) => Ok(()),
+            Err(error) => Err(error),
+        };
+        if let Err(error) = swept {
             tracing::warn!(error = %chain(&error), "attempts of writers that are gone are not settled");
         }
     }
 }
 
-async fn sweep_once(database: &Database, shared: &DoorShared, holder: &str) -> Result<(), StoreError> {
+/// `false` when another replica does it.
+async fn sweep_once(database: &Database, shared: &DoorShared, holder: &str) -> Result<bool, StoreError> {
     let now_ms = (shared.now_ms)();
     if !database.try_lease("sweeper", holder, now_ms, LEASE_MS).await? {
-        return Ok(());
+        return Ok(false);
     }
     let mut after = Some(AuditId::default());
     while let Some(from) = after {
@@ -121,10 +130,11 @@ async fn sweep_once(database: &Database, shared: &DoorShared, holder: &str) -> R
         }
         after = next;
     }
-    Ok(())
+    Ok(true)
 }
 
-fn holder() -> String {
+/// Tells this replica's leases from others'.
+pub fn holder() -> String {
     let mut bytes = [0; 8];
     // Two holders of one name would both do the work, which is wasteful and harmless.
     let _ = aws_lc_rs::rand::fill(&mut bytes);

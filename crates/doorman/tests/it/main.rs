@@ -10,6 +10,7 @@
 )]
 
 mod audit;
+mod auth;
 mod config;
 mod curl;
 mod delegation;
@@ -18,11 +19,13 @@ mod fake;
 mod framing;
 mod headers;
 mod help;
+mod impersonate;
 mod lifecycle;
 mod links;
 mod local;
 mod log;
 mod passes;
+mod receipts;
 mod request;
 mod session;
 mod shell;

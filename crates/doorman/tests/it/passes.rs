@@ -324,13 +324,17 @@ async fn without_a_pass_a_proxy_says_nothing_but_that_it_lives() {
         get("/readyz"),
         get("/.well-known/jwks.json"),
         get("/control/v1/status"),
+        get("/control/v1/receipts"),
         get("/control/v1/status").bearer(&token),
+        get("/control/v1/receipts").bearer(&token),
         get("/r/eu/target/public/a").bearer(&token),
         get("/r/eu/target/public/a").as_user("dave"),
         get("/r/eu/target/public/a").bearer(&good),
         get("/healthz").header("Doorman-Pass", "x"),
         get("/control/v1/status").bearer(&control("proxy:us", now_ms())),
+        get("/control/v1/receipts").bearer(&control("proxy:us", now_ms())),
         get("/control/v1/status").bearer(&control("proxy:eu", now_ms() - 600_000)),
+        get("/control/v1/receipts").bearer(&control("proxy:eu", now_ms() - 600_000)),
         get("/control/v1/status").bearer(&control("proxy:eu", now_ms() + 600_000)),
         post("/control/v1/status", "").bearer(&good),
         get("/r/eu/target/public/a").header("User-Agent", "kube-probe/1.30"),
@@ -348,7 +352,11 @@ async fn without_a_pass_a_proxy_says_nothing_but_that_it_lives() {
     }
     let answer = send_to(proxy, &get("/healthz").to_bytes()).await;
     assert_eq!((answer.status(), answer.text().as_str()), (200, "ok\n"), "{answer:?}");
-    assert_eq!(send_to(proxy, &get("/control/v1/status").bearer(&good).to_bytes()).await.status(), 200);
+    for path in ["/control/v1/status", "/control/v1/receipts", "/control/v1/receipts?after=0"] {
+        assert_eq!(send_to(proxy, &get(path).bearer(&good).to_bytes()).await.status(), 200, "{path}");
+    }
+    let bad = get("/control/v1/receipts?after=../../keys").bearer(&good);
+    assert_eq!(send_to(proxy, &bad.to_bytes()).await.status(), 400);
     assert!(world.recorder().is_untouched());
 }
 

@@ -1,5 +1,6 @@
 //! Whole batches in the order they were written, for verification and export, in bounded memory.
 
+use crate::audit::{id_values, marks};
 use crate::driver::args;
 use crate::{Database, StoreError};
 use doorman_core::id::AuditId;
@@ -118,6 +119,21 @@ impl Database {
             row = self.pool.row(next, args![writer]).await?;
         }
         Ok(writers)
+    }
+
+    /// The entries of these ids, with their writers; those not in the journal are missing.
+    pub async fn stored_entries(&self, ids: &[AuditId]) -> Result<Vec<(WriterId, StoredEntry)>, StoreError> {
+        const IDS_PER_QUERY: usize = 500;
+        let mut entries = Vec::with_capacity(ids.len());
+        for part in ids.chunks(IDS_PER_QUERY) {
+            let sql =
+                format!("SELECT writer, id, claims, record FROM journal WHERE id IN ({})", marks(part.len()));
+            for row in self.pool.rows(sql, &id_values(part)).await? {
+                let (id, claims, record) = (AuditId(row.array(1)?), row.bytes(2)?, row.bytes(3)?);
+                entries.push((WriterId(row.array(0)?), StoredEntry { id, claims, record }));
+            }
+        }
+        Ok(entries)
     }
 
     /// The last statement of every writer that has any.
