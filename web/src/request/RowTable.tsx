@@ -50,7 +50,7 @@ export function RowTable({ what, rows, onChange, files = false, warn }: Props) {
   }
   // One empty line at the end, so that typing is all it takes to add one.
   const last = rows.at(-1);
-  const lines = last === undefined || last.name !== '' || last.value !== '' || last.file ? [...rows, row('', '')] : rows;
+  const lines: PartRow[] = last === undefined || last.name !== '' || last.value !== '' || last.file ? [...rows, row('', '')] : rows;
   const change = (index: number, part: Partial<PartRow>) =>
     onChange(lines.map((line, at) => (at === index ? { ...line, ...part } : line)));
   return (
