@@ -555,6 +555,7 @@ impl Door {
         record.method = Some(arrival.method.as_str().into());
         record.client_ip = Some(arrival.client_ip.to_string().into());
         record.channel = Some(arrival.origin.channel.into());
+        record.retry_of = arrival.origin.retry_of;
         record.user_agent = arrival
             .headers
             .get(header::USER_AGENT)

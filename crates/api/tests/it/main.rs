@@ -29,6 +29,7 @@ mod oauth;
 mod openapi;
 #[cfg(test)]
 mod rig;
+#[cfg(test)]
 mod tail;
 #[cfg(test)]
 mod ui;

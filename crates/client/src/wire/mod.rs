@@ -6,6 +6,7 @@ mod collections;
 mod identity;
 mod jobs;
 mod problem;
+mod retry;
 mod runs;
 
 pub use audit::{
@@ -30,6 +31,7 @@ pub use jobs::{
     UploadQuery, UploadedInput,
 };
 pub use problem::{FieldError, Problem};
+pub use retry::{RetryAnswer, RetryRequest, Same};
 pub use runs::{ErrorCount, Item, ItemQuery, ResultsFormat, RetryFailed, Run, RunQuery, RunRequest};
 
 use serde::{Deserialize, Serialize};

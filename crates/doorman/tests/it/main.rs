@@ -27,6 +27,7 @@ mod log;
 mod passes;
 mod receipts;
 mod request;
+mod retry;
 mod session;
 mod shell;
 mod smoke;
