@@ -1,5 +1,5 @@
 /// The build: hashed files below /assets, each with a gzip beside it, and an index that the server gives a style nonce.
-import { readFileSync, statSync, writeFileSync } from 'node:fs';
+import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { gzipSync } from 'node:zlib';
 import react from '@vitejs/plugin-react';
@@ -11,12 +11,12 @@ function precompress(): Plugin {
   return {
     name: 'precompress',
     apply: 'build',
-    // From the files as they are at last: before that, Vite has still to fill in what pages preload.
-    writeBundle({ dir }, bundle) {
+    // Of the files as they are at last: Vite still rewrites chunks while it generates them.
+    writeBundle({ dir = 'dist' }, bundle) {
       for (const { fileName } of Object.values(bundle)) {
-        const path = join(dir ?? 'dist', fileName);
-        if (/\.(js|css|svg)$/.test(fileName) && statSync(path).size > 1024) {
-          writeFileSync(`${path}.gz`, gzipSync(readFileSync(path), { level: 9 }));
+        const content = readFileSync(join(dir, fileName));
+        if (/\.(js|css|svg)$/.test(fileName) && content.length > 1024) {
+          writeFileSync(join(dir, `${fileName}.gz`), gzipSync(content, { level: 9 }));
         }
       }
     },

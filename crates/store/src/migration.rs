@@ -24,6 +24,7 @@ const MIGRATIONS: &[(i64, &str, Part, &str)] = &[
     (3, "audit_index", Part::Index, include_str!("../migrations/0003_audit_index.sql")),
     (4, "receipts", Part::Main, include_str!("../migrations/0004_receipts.sql")),
     (5, "jobs", Part::Main, include_str!("../migrations/0005_jobs.sql")),
+    (6, "collections", Part::Main, include_str!("../migrations/0006_collections.sql")),
 ];
 
 /// The migrations of `parts` for `dialect`.
