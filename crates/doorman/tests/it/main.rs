@@ -11,6 +11,7 @@
 
 mod audit;
 mod auth;
+mod bulk;
 mod config;
 mod curl;
 mod delegation;
