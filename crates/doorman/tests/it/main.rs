@@ -12,6 +12,7 @@
 mod accounts;
 mod audit;
 mod auth;
+mod bulk;
 mod config;
 mod curl;
 mod delegation;

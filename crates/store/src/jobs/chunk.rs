@@ -209,8 +209,10 @@ impl Database {
             if with_unknown { tx.execute(sql, args![run, first_item, end, 4u32]).await? } else { 0 };
         let opened = failed + unknown;
         if opened > 0 {
+            // A chunk that had ended is nobody's: whoever held it last would otherwise prolong it and never look at it. MySQL
+            // assigns from left to right, so `is_open` comes last.
             let sql = "UPDATE run_chunk SET failed = failed - ?, unknown = unknown - ?, pending = pending + ?, \
-                 is_open = 1, until_ms = 0 WHERE run = ? AND first_item = ?";
+                 until_ms = CASE WHEN is_open = 0 THEN 0 ELSE until_ms END, is_open = 1 WHERE run = ? AND first_item = ?";
             tx.execute(sql, args![failed, unknown, opened, run, first_item]).await?;
         }
         tx.commit().await?;
