@@ -40,7 +40,7 @@ pub struct Comparison {
     #[arg(long, value_delimiter = ',', value_name = "NAME,…")]
     pub only: Vec<String>,
     /// What to measure
-    #[arg(long, value_delimiter = ',', default_value = "throughput,memory,bodies")]
+    #[arg(long, value_delimiter = ',', default_value = "throughput,attempts,memory,bodies")]
     pub scenarios: Vec<Scenario>,
     /// How often every chain is measured [default: 5, with --quick 2]
     #[arg(long)]
@@ -74,6 +74,8 @@ pub struct Comparison {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub enum Scenario {
     Throughput,
+    /// Durable attempts a second on each database, with and without a delay at each flush
+    Attempts,
     Memory,
     Bodies,
 }

@@ -24,6 +24,8 @@ const WARPGATE_TO_NGINX: f64 = 3_500.0 / 69_000.0;
 #[derive(Serialize)]
 pub struct Findings<'a> {
     pub shots: &'a [crate::rounds::Shot],
+    /// Of the door on each database, by number of callers.
+    pub attempts: &'a [crate::rounds::Shot],
     pub memory: &'a [Memory],
     pub transfers: &'a [Transfer],
 }

@@ -1,10 +1,9 @@
 //! Request bodies: bound to the pass before a byte of them goes on.
 
 use bytes::{Bytes, BytesMut};
-use doorman_core::header::is_trailer;
 use doorman_core::pass::BodyClaim;
 use doorman_core::sha256;
-use doorman_egress::Upload;
+use doorman_egress::{Upload, end_to_end_trailers};
 use http_body::{Body, Frame, SizeHint};
 use http_body_util::BodyExt as _;
 use hyper::body::Incoming;
@@ -130,15 +129,6 @@ fn digest_of(frames: &VecDeque<Bytes>, length: usize) -> doorman_core::Digest {
             sha256(&all)
         }
     }
-}
-
-/// Trailers without what no peer may set.
-pub(crate) fn end_to_end_trailers(mut trailers: http::HeaderMap) -> http::HeaderMap {
-    let dropped: Vec<_> = trailers.keys().filter(|name| !is_trailer(name.as_str())).cloned().collect();
-    for name in dropped {
-        trailers.remove(name);
-    }
-    trailers
 }
 
 /// A request body on its way to an instance.

@@ -50,13 +50,13 @@ impl Chain for Doorman {
         fs::write(dir.join("proxy.toml"), proxy_config(dir, proxy_listen, site.upstream))?;
         let mut command = Command::new(&self.binary);
         command.args(["api", "--config"]).arg(dir.join("api.toml")).env("DOORMAN_BENCH_UNAUDITED", "1");
-        let database = self.database.start(site.disk)?;
+        // The server runs under an account of its own, which must reach the library.
+        let slow_disk = flush_delay::environment(self.flush_delay, dir)?;
+        let database = self.database.start(site.disk, slow_disk.clone())?;
         if let Some(database) = &database {
             command.env("DOORMAN__DATABASE__URL", database.url()?);
         }
-        if !self.flush_delay.is_zero() {
-            flush_delay::apply(&mut command, self.flush_delay, dir)?;
-        }
+        command.envs(slow_disk);
         // `api` first: it makes the keys whose public halves the proxy reads.
         let mut api = Server::start("api", &command, dir)?;
         api.wait_for_port(listen)?;
