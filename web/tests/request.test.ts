@@ -209,7 +209,7 @@ test('nothing of a hostile body runs, neither as text nor in the sandbox', async
   await page.getByRole('button', { name: 'Send', exact: true }).click();
   await response(page).getByText('parent.hacked').waitFor();
   await response(page).getByText('Preview', { exact: true }).click();
-  await page.frameLocator('iframe').locator('button').waitFor();
+  await page.frameLocator('iframe').locator('button').waitFor({ state: 'attached' });
   await screenshot(page, 'hostile');
   expect(await page.evaluate(() => 'hacked' in globalThis)).toBe(false);
   expect(calls.filter((url) => !url.startsWith('about:'))).toEqual([]);

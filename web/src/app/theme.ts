@@ -25,10 +25,12 @@ export const cssVariables: CSSVariablesResolver = (theme) => ({
   light: {
     '--mantine-color-dimmed': theme.colors.gray[7],
     '--mantine-color-placeholder': theme.colors.gray[6],
+    '--mantine-color-error': '#b42318',
   },
   dark: {
     '--mantine-color-dimmed': theme.colors.dark[1],
     '--mantine-color-placeholder': theme.colors.dark[2],
+    '--mantine-color-error': '#ffa8a8',
   },
 });
 
