@@ -27,7 +27,10 @@ const doorman = process.env.DOORMAN_URL ?? 'http://127.0.0.1:8440';
 
 export default defineConfig({
   plugins: [react(), precompress()],
-  build: { target: 'es2022', assetsInlineLimit: 0, modulePreload: { polyfill: false }, chunkSizeWarningLimit: 700 },
+  build: { target: 'es2022',
+    // Browsers that know light-dark() themselves: what it is rewritten to otherwise does not follow our switch.
+    cssTarget: ['chrome123', 'firefox120', 'safari17.5'],
+     assetsInlineLimit: 0, modulePreload: { polyfill: false }, chunkSizeWarningLimit: 700 },
   server: {
     proxy: Object.fromEntries(
       ['/api', '/auth', '/r', '/readyz', '/healthz'].map((path) => [path, { target: doorman, ws: path === '/r' }]),

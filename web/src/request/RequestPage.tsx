@@ -230,11 +230,13 @@ function Editor({ tab }: { tab: Tab }) {
           </Alert>
         )}
         <Tabs value={part} onChange={setPart} keepMounted={false} mt={6}>
-          <Tabs.List aria-label="Parts of the request">
+          <div className="parts-bar">
+          <Tabs.List aria-label="Parts of the request" flex={1}>
             <Tabs.Tab value="params">Query{count(live(draft.query))}</Tabs.Tab>
             <Tabs.Tab value="headers">Headers{count(live(draft.headers))}</Tabs.Tab>
             <Tabs.Tab value="body">Body{draft.body.kind === 'none' ? '' : ` (${draft.body.kind})`}</Tabs.Tab>
-            <Group gap={4} ml="auto" wrap="nowrap">
+          </Tabs.List>
+            <Group gap={4} wrap="nowrap">
               <Button size="compact-sm" variant="subtle" color="gray" leftSection={<IconCode size={15} aria-hidden />} onClick={() => setShowing('code')}>
                 Code
               </Button>
@@ -252,7 +254,7 @@ function Editor({ tab }: { tab: Tab }) {
                 </Menu.Dropdown>
               </Menu>
             </Group>
-          </Tabs.List>
+          </div>
           <Tabs.Panel value="params" pt="xs">
             <RowTable what="parameter" rows={draft.query} onChange={(query) => change({ query })} />
           </Tabs.Panel>

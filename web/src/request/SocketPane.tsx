@@ -29,7 +29,7 @@ export function SocketPane({ tab }: { tab: string }) {
   return (
     <Stack gap={0} h="100%">
       <Group px="sm" py={6} gap="md" className="summary" role="status">
-        <Badge color={socket.state === 'open' ? 'green' : socket.state === 'connecting' ? 'blue' : 'gray'} variant="filled" autoContrast>
+        <Badge color={socket.state === 'open' ? '#1b6e33' : socket.state === 'connecting' ? '#1864ab' : 'gray.8'} variant="filled" autoContrast={false}>
           {socket.state}
         </Badge>
         <Text size="sm" c="dimmed">

@@ -76,7 +76,7 @@ export function TargetBar({ draft, onChange, onSend, onCancel, onCurl, sending, 
   const problem = regions.error ?? services.error ?? instances.error;
   return (
     <div className="target-bar">
-      <Group gap={6} wrap="nowrap" align="flex-end">
+      <Group gap={6} align="flex-end">
         <Select
           label="Region"
           size="sm"
@@ -110,6 +110,7 @@ export function TargetBar({ draft, onChange, onSend, onCancel, onCurl, sending, 
           onChange={(instance) => onChange({ instance: instance ?? 'any' })}
           disabled={draft.service === ''}
         />
+        <Group gap={6} wrap="nowrap" align="flex-end" className="address">
         <Autocomplete
           label="Method"
           size="sm"
@@ -149,6 +150,7 @@ export function TargetBar({ draft, onChange, onSend, onCancel, onCurl, sending, 
             </Button>
           </Tooltip>
         )}
+        </Group>
       </Group>
       {problem !== null && (
         <Text size="xs" c="red.9" mt={4} role="alert" className="catalog-problem">

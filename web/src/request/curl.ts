@@ -227,7 +227,7 @@ function wordsOf(command: string): string[] {
     // $'…' of bash: shell-quote does not know it.
     .replace(/\$'((?:[^'\\]|\\.)*)'/g, (_, text: string) => JSON.stringify(unescapeAnsi(text)));
   const words: string[] = [];
-  for (const part of parse(oneLine, (name) => `$${name}`)) {
+  for (const part of shellParts(oneLine)) {
     if (typeof part === 'string') {
       words.push(part);
     } else if ('op' in part && part.op === 'glob' && 'pattern' in part) {
@@ -251,6 +251,15 @@ function wordsOf(command: string): string[] {
     }
     return joined;
   }, []);
+}
+
+/// shell-quote throws on what no shell would take; then there is no command.
+function shellParts(line: string): ReturnType<typeof parse> {
+  try {
+    return parse(line, (name) => `$${name}`);
+  } catch {
+    return [];
+  }
 }
 
 function unescapeAnsi(text: string): string {

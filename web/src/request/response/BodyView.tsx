@@ -183,6 +183,9 @@ function ImageBody({ body, type }: { body: Blob; type: string }) {
   );
 }
 
+/// Stands before the page, so that nothing in it is loaded, not even from this origin, which our own policy would allow.
+const LOAD_NOTHING = '<!doctype html><meta http-equiv="Content-Security-Policy" content="default-src \'none\'">';
+
 function HtmlBody({ body }: { body: Blob }) {
   const [html, setHtml] = useState('');
   useEffect(() => {
@@ -194,7 +197,7 @@ function HtmlBody({ body }: { body: Blob }) {
         In a sandbox of its own origin: scripts, forms, styles and everything it would load stay off.
       </Text>
       {/* An empty `sandbox` allows nothing, and this page's own policy holds inside, too. */}
-      <iframe className="html-body" sandbox="" srcDoc={html} title="The answer's body as a page" referrerPolicy="no-referrer" />
+      <iframe className="html-body" sandbox="" srcDoc={LOAD_NOTHING + html} title="The answer's body as a page" referrerPolicy="no-referrer" />
     </>
   );
 }

@@ -55,7 +55,7 @@ function Summary({ exchange, onCancel }: { exchange: Exchange; onCancel: () => v
   return (
     <Group px="sm" py={6} gap="md" className="summary" role="status" aria-live="polite">
       {answer !== null && (
-        <Badge color={colorOf(answer.status)} variant="filled" autoContrast size="lg" radius="sm">
+        <Badge color={colorOf(answer.status)} variant="filled" autoContrast={false} size="lg" radius="sm">
           {answer.status} {answer.statusText}
         </Badge>
       )}
@@ -200,11 +200,11 @@ function InstancesView({ answers }: { answers: InstanceAnswer[] }) {
                   <Text fw={600}>{answer.instance}</Text>
                   <Group gap="xs">
                     {differences.length > 0 && (
-                      <Badge color="orange" variant="filled" autoContrast>
+                      <Badge color="#a84300" variant="filled" autoContrast={false}>
                         odd one out
                       </Badge>
                     )}
-                    <Badge color={colorOf(answer.status)} variant="filled" autoContrast radius="sm">
+                    <Badge color={colorOf(answer.status)} variant="filled" autoContrast={false} radius="sm">
                       {answer.status}
                     </Badge>
                     <Text size="xs">{formatMs(answer.duration_ms)}</Text>

@@ -18,5 +18,6 @@ export function formatMs(ms: number): string {
 
 /// The colour of a status: success, redirection, the client's fault, the server's.
 export function colorOf(status: number): string {
-  return status < 300 ? 'green' : status < 400 ? 'blue' : status < 500 ? 'orange' : 'red';
+  // Dark enough for white text on them.
+  return status < 300 ? '#1b6e33' : status < 400 ? '#1864ab' : status < 500 ? '#a84300' : '#b42318';
 }
