@@ -41,6 +41,8 @@ pub(crate) struct Readiness {
     policy: PolicyReadiness,
     /// Proxies that answer, of those configured, by region.
     regions: BTreeMap<String, RegionReadiness>,
+    /// Whether each sink of the log takes it, as far as this process feeds it.
+    sinks: BTreeMap<String, bool>,
 }
 
 /// Whether people can log in.
@@ -107,8 +109,11 @@ fn readiness_of(state: &ApiState, database: bool) -> Readiness {
             (name.clone(), RegionReadiness { proxies: region.proxies.len(), live: live.count() })
         })
         .collect();
-    let all_well =
-        directory.down_since_ms.is_none() && !refused && regions.values().all(|region| region.live > 0);
+    let sinks = (state.sinks)();
+    let all_well = sinks.values().all(|well| *well)
+        && directory.down_since_ms.is_none()
+        && !refused
+        && regions.values().all(|region| region.live > 0);
     let status = match (database && journal, all_well) {
         _ if state.door.draining.load(Ordering::Relaxed) => "draining",
         (false, _) => "unavailable",
@@ -126,6 +131,7 @@ fn readiness_of(state: &ApiState, database: bool) -> Readiness {
         },
         policy: PolicyReadiness { digest: state.door.policies.current().digest(), refused },
         regions,
+        sinks,
     }
 }
 

@@ -17,6 +17,7 @@ pub mod peers;
 pub mod principal;
 pub mod receipt;
 pub mod record;
+pub mod retention;
 pub mod rollout;
 pub mod secret;
 pub mod statement;

@@ -27,6 +27,6 @@ mod oauth;
 mod openapi;
 #[cfg(test)]
 mod rig;
+mod tail;
 #[cfg(test)]
 mod ui;
-mod tail;

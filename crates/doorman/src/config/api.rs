@@ -6,6 +6,7 @@ use super::load::RoleConfig;
 use super::path::Path;
 use super::regions::{self, RegionConfig};
 use super::server::{LogConfig, ServerConfig, ServerSection};
+use super::sinks::{self, SinkConfig};
 use super::storage::{DatabaseConfig, JournalConfig, KeysConfig, PolicyConfig, RateConfig, RedactConfig};
 use doorman_auth::directory::LdapConfig;
 use serde::Deserialize;
@@ -27,6 +28,7 @@ pub struct ApiFile {
     regions: Vec<RegionConfig>,
     redact: RedactConfig,
     rate: Option<RateConfig>,
+    sinks: Vec<SinkConfig>,
     log: LogConfig,
 }
 
@@ -50,6 +52,8 @@ pub struct ApiConfig {
     pub redact: RedactConfig,
     /// What one principal may ask for.
     pub rate: Option<RateConfig>,
+    /// Where the log is carried on to.
+    pub sinks: Vec<SinkConfig>,
     /// What the process tells.
     pub log: LogConfig,
 }
@@ -64,6 +68,7 @@ impl RoleConfig for ApiConfig {
         file.database.validate(checks);
         file.journal.validate(checks);
         regions::validate(&file.regions, checks);
+        sinks::validate(&file.sinks, checks);
         let auth = file.auth.validate_source(file.directory, &server.public_url, checks)?;
         Some(Self {
             server,
@@ -75,6 +80,7 @@ impl RoleConfig for ApiConfig {
             regions: file.regions,
             redact: file.redact,
             rate: file.rate,
+            sinks: file.sinks,
             log: file.log,
         })
     }

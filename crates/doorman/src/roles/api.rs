@@ -1,7 +1,7 @@
 //! `doorman api`: wires the role's parts together and runs it.
 
 use super::front::Front;
-use super::{process, upkeep};
+use super::{process, sinks, upkeep};
 use crate::config::{ApiConfig, AuthConfig, AuthSource, RegionConfig};
 use anyhow::{Context as _, bail};
 use async_trait::async_trait;
@@ -22,6 +22,7 @@ use doorman_door::refusals::RefusalGate;
 use doorman_door::{Authenticate, Door, DoorConfig, DoorShared, Peer, Rate};
 use doorman_net::{Listener, Server};
 use doorman_policy::PolicyStore;
+use doorman_sinks::{Feed, SinkStates};
 use doorman_store::{Database, DatabaseConfig};
 use std::collections::BTreeMap;
 use std::net::{IpAddr, SocketAddr};
@@ -157,7 +158,19 @@ pub async fn start(config: ApiConfig) -> anyhow::Result<Api> {
     tokio::spawn(upkeep::tell_refusals(shared.clone()));
     tokio::spawn(upkeep::index(database.clone(), shared.clone()));
     tokio::spawn(upkeep::sweep(database.clone(), shared.clone()));
+    let states = SinkStates::default();
+    let sink_clock = clock.clone();
+    let feed = Feed {
+        database: database.clone(),
+        now_ms: Arc::new(move || sink_clock.now_ms()),
+        holder: upkeep::holder(),
+        states: states.clone(),
+    };
+    sinks::start(&config.sinks, &feed)?;
     let state = Arc::new(ApiState {
+        sinks: Arc::new(move || {
+            states.all().into_iter().map(|(name, state)| (name, state.error.is_none())).collect()
+        }),
         authenticator: authenticator.clone(),
         database: database.clone(),
         door: shared.clone(),

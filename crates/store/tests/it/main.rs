@@ -12,6 +12,7 @@ mod identity;
 #[cfg(test)]
 mod journal;
 #[cfg(test)]
+mod retention;
 mod revocation;
 #[cfg(test)]
 mod rig;
