@@ -29,7 +29,7 @@ fn put_denial(record: &mut Record<'_>, problem: &Problem) {
 impl ApiState {
     /// Refuses somebody who is not verified: an entry of its own up to a measure, a count beyond.
     pub(crate) async fn refuse(&self, arrival: &Arrival, kind: Kind, refusal: Refusal) -> ApiError {
-        let Refusal { mut problem, audit_reason, claimed } = refusal;
+        let Refusal { mut problem, audit_reason, claimed, actor } = refusal;
         let (admitted, surplus) = self.door.refusals.admit(arrival.client_ip, arrival.arrived_ms);
         for surplus in surplus {
             self.door.journal.write_later(surplus_record(&surplus, arrival.arrived_ms));
@@ -40,6 +40,7 @@ impl ApiState {
         let mut record = arrival.record(kind);
         put_denial(&mut record, &problem);
         record.detail.insert("why".into(), clip(&audit_reason).into());
+        record.actor = actor.as_deref().map(Into::into);
         if let Some(claimed) = &claimed {
             record.detail.insert("claimed".into(), clip(claimed).into());
         }
@@ -71,7 +72,7 @@ impl ApiState {
         caller: &Caller,
         refusal: Refusal,
     ) -> ApiError {
-        let Refusal { mut problem, audit_reason, claimed } = refusal;
+        let Refusal { mut problem, audit_reason, claimed, .. } = refusal;
         let mut record = arrival.record(kind);
         put_caller(&mut record, caller);
         put_denial(&mut record, &problem);

@@ -42,7 +42,7 @@ pub(crate) struct Authorized(Arc<Grant>);
 /// What the gate found out.
 pub(crate) struct Grant {
     pub arrival: Arrival,
-    pub caller: Caller,
+    pub caller: Arc<Caller>,
     pub by_cookie: bool,
     /// The kind of entries about this call.
     pub kind: Kind,
@@ -145,6 +145,7 @@ impl Gate {
         match judge(&self.state.door.policies.current(), &self.access, &caller, by_cookie) {
             Ok(permits) => {
                 let (access, kind) = (self.access, self.access.kind);
+                let caller = Arc::new(caller);
                 let grant = Grant { arrival, caller, by_cookie, kind, permits, access, credentials };
                 parts.extensions.insert(Authorized(Arc::new(grant)));
                 Ok(Request::from_parts(parts, body))

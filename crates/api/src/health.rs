@@ -5,6 +5,7 @@ use crate::state::ApiState;
 use axum::Json;
 use axum::extract::State;
 use axum::response::{IntoResponse, Response};
+use doorman_auth::AuthorityState;
 use doorman_core::keys::KeyUse;
 use doorman_core::time::format_rfc3339;
 use http::{StatusCode, header};
@@ -37,6 +38,8 @@ pub(crate) struct Readiness {
     journal: bool,
     /// The directory.
     directory: DirectoryReadiness,
+    /// The `doorman auth` that is asked; `null` where this process checks credentials itself.
+    auth: Option<AuthReadiness>,
     /// The policies.
     policy: PolicyReadiness,
     /// Proxies that answer, of those configured, by region.
@@ -53,6 +56,17 @@ pub(crate) struct DirectoryReadiness {
     /// Since when it does not; RFC 3339.
     down_since: Option<String>,
     /// Until when sessions go on without it; RFC 3339.
+    sessions_until: Option<String>,
+}
+
+/// Whether a separate `doorman auth` answers.
+#[derive(Serialize, ToSchema)]
+pub(crate) struct AuthReadiness {
+    /// Whether it answered when last asked.
+    available: bool,
+    /// Since when it does not; RFC 3339.
+    down_since: Option<String>,
+    /// Until when sessions that it confirmed go on without it; RFC 3339.
     sessions_until: Option<String>,
 }
 
@@ -95,7 +109,7 @@ pub(crate) async fn show_readiness(State(state): State<Arc<ApiState>>) -> ApiRes
 
 fn readiness_of(state: &ApiState, database: bool) -> Readiness {
     let journal = state.door.journal.is_available();
-    let directory = state.authenticator.directory_state();
+    let AuthorityState { directory, link } = state.authenticator.state();
     let refused = state.door.policies.last_refusal().is_some();
     let regions: BTreeMap<_, _> = state
         .door
@@ -110,7 +124,9 @@ fn readiness_of(state: &ApiState, database: bool) -> Readiness {
         })
         .collect();
     let sinks = (state.sinks)();
-    let all_well = sinks.values().all(|well| *well)
+    let auth_answers = link.is_none_or(|link| link.down_since_ms.is_none());
+    let all_well = auth_answers
+        && sinks.values().all(|well| *well)
         && directory.down_since_ms.is_none()
         && !refused
         && regions.values().all(|region| region.live > 0);
@@ -129,6 +145,11 @@ fn readiness_of(state: &ApiState, database: bool) -> Readiness {
             down_since: directory.down_since_ms.map(format_rfc3339),
             sessions_until: directory.sessions_until_ms.map(format_rfc3339),
         },
+        auth: link.map(|link| AuthReadiness {
+            available: link.down_since_ms.is_none(),
+            down_since: link.down_since_ms.map(format_rfc3339),
+            sessions_until: link.sessions_until_ms.map(format_rfc3339),
+        }),
         policy: PolicyReadiness { digest: state.door.policies.current().digest(), refused },
         regions,
         sinks,
@@ -147,6 +168,6 @@ pub(crate) async fn show_metrics(State(state): State<Arc<ApiState>>) -> Response
 #[utoipa::path(get, path = "/.well-known/jwks.json", tag = "meta",
     responses((status = 200, description = "A JWK set (RFC 7517).", body = serde_json::Value, content_type = "application/jwk-set+json")))]
 pub(crate) async fn show_jwks(State(state): State<Arc<ApiState>>) -> Response {
-    let keys = state.authenticator.keys().public_keys().only(&[KeyUse::Token, KeyUse::Identity]);
+    let keys = state.authenticator.public_keys().only(&[KeyUse::Token, KeyUse::Identity]);
     ([(header::CONTENT_TYPE, "application/jwk-set+json")], keys.to_jwks()).into_response()
 }

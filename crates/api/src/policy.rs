@@ -140,7 +140,7 @@ async fn groups_of(state: &ApiState, who: &Principal, given: Option<&str>) -> Ap
             .map(str::to_owned)
             .collect());
     }
-    let (page, _) = state.authenticator.list_sessions(Some(who), None, 1).await?;
+    let (page, _) = state.authenticator.store().list_sessions(Some(who), None, 1).await?;
     Ok(page.first().map(|info| info.facts.groups.to_vec()).unwrap_or_default())
 }
 

@@ -69,6 +69,8 @@ pub(crate) fn all() -> Vec<Route> {
         route(Access::permitted(Kind::Audit, AUDIT), routes!(audit::stream_entries)),
         route(Access::permitted(Kind::Audit, AUDIT), routes!(audit::chain::show_chain)),
         route(Access::permitted(Kind::Audit, AUDIT), routes!(audit::show_entry)),
+        route(Access::permitted(Kind::Audit, AUDIT), routes!(audit::prove_entry)),
+        route(Access::permitted(Kind::Audit, AUDIT), routes!(audit::retry_entry)),
         route(Access::permitted(Kind::Policy, POLICY), routes!(policy::explain_decision)),
         route(Access::client(Kind::Token), routes!(grants::grant_token)),
         route(Access::client(Kind::Token), routes!(oauth_tokens::introspect_token)),

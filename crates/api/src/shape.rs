@@ -68,6 +68,7 @@ pub(crate) fn service_account(account: ServiceAccount) -> wire::ServiceAccount {
         description: account.description,
         networks: account.networks,
         disabled: account.disabled,
+        directory: account.directory,
         secrets: u32::try_from(account.secrets).unwrap_or(u32::MAX),
         created_at: format_rfc3339(account.created_ms),
         last_used_at: account.last_used_ms.map(format_rfc3339),

@@ -1,7 +1,7 @@
 //! What the handlers share.
 
 use crate::audit::chain::ChainWatch;
-use doorman_auth::Authenticator;
+use doorman_auth::Authority;
 use doorman_door::DoorShared;
 use doorman_store::Database;
 use metrics_exporter_prometheus::PrometheusHandle;
@@ -13,7 +13,7 @@ use url::Url;
 /// Everything that a handler can reach.
 pub struct ApiState {
     /// Logins, sessions, tokens, service accounts.
-    pub authenticator: Authenticator,
+    pub authenticator: Arc<dyn Authority>,
     /// What is stored; for reading the audit log.
     pub database: Database,
     /// What the door's threads share: policies, catalog, journal, revocations, the measure of refusals, time.

@@ -1,12 +1,13 @@
 //! Who is asking, and by which proof: the directory, logins, sessions, tokens, service accounts and the keys that sign.
 //!
-//! Everything here answers one of two questions. *Is this credential good?* ([`Authenticator`], which ends in a
-//! [`Session`] or in an [`AuthError`]) and *which key signs this?* ([`KeyRing`]). What a session may do is policy's matter.
+//! Everything here answers one of two questions. *Is this credential good?* ([`Authority`], which ends in a [`Session`]
+//! or in an [`AuthError`]) and *which key signs this?* ([`KeyRing`]). What a session may do is policy's matter.
 
 pub mod directory;
 pub mod keys;
 
 mod authenticator;
+mod authority;
 mod clock;
 mod error;
 mod identity;
@@ -18,8 +19,13 @@ mod revocations;
 mod secrets;
 mod session;
 mod settings;
+mod store;
 
-pub use authenticator::{Authenticator, ServiceAccount, ServiceChange, SessionInfo, Verified};
+pub use authenticator::{Authenticator, Verified};
+pub use authority::{
+    Answer, Ask, AuthState, Authority, AuthorityState, Link, LinkState, Proven, REMOTE_PATHS, Remote,
+    RemoteSettings, Reply, Unreachable, answer,
+};
 pub use clock::{Clock, ClockError};
 pub use doorman_store::SessionKind;
 pub use error::AuthError;
@@ -29,3 +35,4 @@ pub use people::DirectoryState;
 pub use revocations::Revocations;
 pub use session::{Scopes, Session, SessionFacts, SessionId};
 pub use settings::AuthSettings;
+pub use store::{IdentityStore, ServiceAccount, ServiceChange, SessionInfo};

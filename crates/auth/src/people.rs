@@ -33,7 +33,7 @@ pub(crate) struct Person {
 }
 
 /// Whether the directory answers, for `/readyz`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub struct DirectoryState {
     /// Since when it does not.
     pub down_since_ms: Option<u64>,

@@ -44,7 +44,7 @@ impl Scopes {
 }
 
 /// What is known of a session. Times are milliseconds since the Unix epoch.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct SessionFacts {
     /// The session's id.
     pub id: SessionId,
@@ -112,6 +112,14 @@ impl Session {
             self.used.store(true, Relaxed);
         }
         now_ms < self.facts.expires_ms && now_ms < self.recheck_ms.load(Relaxed)
+    }
+
+    /// Whether its facts are confirmed, be the credential's own time over or not. Counts as use, as [`Session::is_live`].
+    pub fn is_confirmed(&self, now_ms: u64) -> bool {
+        if !self.used.load(Relaxed) {
+            self.used.store(true, Relaxed);
+        }
+        now_ms < self.recheck_ms.load(Relaxed)
     }
 
     /// Tells every holder to ask again, for good.

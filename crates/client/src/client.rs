@@ -1,10 +1,7 @@
 //! The typed client.
 
 use crate::error::ClientError;
-use crate::wire::{
-    AuditEntry, AuditQuery, Instance, List, LoginRequest, LoginResponse, Me, Problem, Region, Service,
-    Session,
-};
+use crate::wire::{Instance, List, LoginRequest, LoginResponse, Me, Problem, Region, Service, Session};
 use reqwest::{Method, RequestBuilder, Response, StatusCode, header};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -161,22 +158,6 @@ impl Client {
         self.read(&["api", "v1", "regions", region, "services", service, "instances"], &()).await
     }
 
-    /// One page of the audit log, newest first.
-    ///
-    /// # Errors
-    /// `invalid` names the filter.
-    pub async fn audit_list(&self, query: &AuditQuery) -> Result<List<AuditEntry>, ClientError> {
-        self.read(&["api", "v1", "audit"], query).await
-    }
-
-    /// One audit entry.
-    ///
-    /// # Errors
-    /// `not_found`, also when it is not the caller's to see.
-    pub async fn audit_entry(&self, id: &str) -> Result<AuditEntry, ClientError> {
-        self.read(&["api", "v1", "audit", id], &()).await
-    }
-
     /// Reads anything else that answers with JSON. `query` is a struct whose absent fields are left out.
     ///
     /// # Errors
@@ -186,13 +167,17 @@ impl Client {
         path: &[&str],
         query: &impl Serialize,
     ) -> Result<T, ClientError> {
+        read_json(self.start(Method::GET, self.query_url(path, query)?).send().await?).await
+    }
+
+    pub(crate) fn query_url(&self, path: &[&str], query: &impl Serialize) -> Result<Url, ClientError> {
         let mut url = self.url(path)?;
         add_query(&mut url, query);
-        read_json(self.start(Method::GET, url).send().await?).await
+        Ok(url)
     }
 
     /// The URL of `segments`, each of them encoded.
-    fn url(&self, segments: &[&str]) -> Result<Url, ClientError> {
+    pub(crate) fn url(&self, segments: &[&str]) -> Result<Url, ClientError> {
         let mut url = self.base.clone();
         if let Some(dots) = segments.iter().find(|segment| matches!(**segment, "" | "." | "..")) {
             return Err(ClientError::Invalid(format!("{dots:?} is no name")));
@@ -227,7 +212,7 @@ fn parse_base(text: &str) -> Result<Url, ClientError> {
     Ok(url)
 }
 
-fn add_query(url: &mut Url, query: &impl Serialize) {
+pub(crate) fn add_query(url: &mut Url, query: &impl Serialize) {
     let Ok(serde_json::Value::Object(fields)) = serde_json::to_value(query) else { return };
     for (name, value) in fields {
         match value {
@@ -242,7 +227,7 @@ fn add_query(url: &mut Url, query: &impl Serialize) {
     }
 }
 
-async fn read_json<T: DeserializeOwned>(response: Response) -> Result<T, ClientError> {
+pub(crate) async fn read_json<T: DeserializeOwned>(response: Response) -> Result<T, ClientError> {
     if !response.status().is_success() {
         return Err(read_problem(response).await);
     }
@@ -281,6 +266,7 @@ fn shown(url: &Url) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::wire::AuditQuery;
 
     #[test]
     fn an_address_with_credentials_or_a_path_is_refused() {

@@ -27,6 +27,10 @@ pub struct Answer {
 }
 
 impl Answer {
+    pub(crate) fn of(response: reqwest::Response) -> Self {
+        Self { response }
+    }
+
     /// The HTTP status.
     pub fn status(&self) -> u16 {
         self.response.status().as_u16()

@@ -106,7 +106,9 @@ pub fn end(entries: u64) -> String {
 #[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
 pub enum ExportError {
     /// It does not begin like one.
-    #[error("not an export of an audit log: the first line must be an \"export\" of version {VERSION}")]
+    #[error(
+        "not an export of a whole audit log, whose first line is an \"export\" of version {VERSION}; one that was narrowed by a filter or by rights cannot be verified"
+    )]
     NotAnExport,
     /// A line is none of those that an export has, or stands in the wrong place.
     #[error("line {0} is not a line of an export, or stands in the wrong place")]

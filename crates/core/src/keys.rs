@@ -180,6 +180,11 @@ impl PublicKeys {
         }
     }
 
+    /// Adds the keys of another set.
+    pub fn extend(&mut self, others: &Self) {
+        others.0.iter().for_each(|(key_use, key)| self.push(*key_use, key.clone()));
+    }
+
     /// The key with this use and id.
     pub fn find(&self, key_use: KeyUse, id: KeyId) -> Option<&PublicKey> {
         self.0.iter().find(|(own, key)| *own == key_use && key.id == id).map(|(_, key)| key)

@@ -15,6 +15,7 @@ pub mod merkle;
 pub mod pass;
 pub mod peers;
 pub mod principal;
+pub mod proof;
 pub mod receipt;
 pub mod record;
 pub mod retention;

@@ -54,6 +54,18 @@ impl FromStr for Principal {
     }
 }
 
+impl serde::Serialize for Principal {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
+}
+
+impl<'de> serde::Deserialize<'de> for Principal {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        <std::borrow::Cow<'de, str>>::deserialize(deserializer)?.parse().map_err(serde::de::Error::custom)
+    }
+}
+
 /// Whose credential opened the connection, and on whose behalf the action is done.
 ///
 /// There is no conversion from `Delegated` back to `Direct`: a delegated call never falls back to the rights of

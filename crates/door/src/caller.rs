@@ -2,10 +2,9 @@
 
 use crate::problem::Problem;
 use ahash::AHashMap;
-use async_trait::async_trait;
 use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD;
-use doorman_auth::{AuthError, Revocations, Session};
+use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
+use doorman_auth::{AuthError, Authority, Revocations, Session, Verified};
 use doorman_core::code::Code;
 use doorman_core::principal::{Identity, Principal};
 use doorman_core::secret::Secret;
@@ -20,21 +19,6 @@ const ON_BEHALF_OF: HeaderName = HeaderName::from_static("doorman-on-behalf-of")
 const USER_TOKEN: HeaderName = HeaderName::from_static("doorman-user-token");
 /// Callers remembered by one thread.
 const MAX_CALLERS: usize = 10_000;
-
-/// Checks credentials that no thread remembers.
-#[async_trait]
-pub trait Authenticate: Send + Sync + 'static {
-    /// The live session of a token, and when the token itself ends (ms).
-    async fn bearer(&self, token: &str, client_ip: IpAddr) -> Result<(Arc<Session>, u64), AuthError>;
-
-    /// The session of a user or service account with a password.
-    async fn basic(
-        &self,
-        name: &str,
-        password: &Secret,
-        client_ip: IpAddr,
-    ) -> Result<Arc<Session>, AuthError>;
-}
 
 /// A verified caller: whose credential, on whose behalf, and what policy must know of them.
 pub struct Caller {
@@ -130,7 +114,26 @@ impl Caller {
             && (!self.is_delegated() || self.subject.is_live(now_ms))
     }
 
-    fn is_revoked(&self, revocations: &Revocations) -> bool {
+    /// Whether the facts of both sessions are confirmed, though the credential may have run out since.
+    pub(crate) fn is_confirmed(&self, now_ms: u64) -> bool {
+        self.actor.is_confirmed(now_ms) && (!self.is_delegated() || self.subject.is_confirmed(now_ms))
+    }
+
+    /// The same caller with what stands behind the sessions now.
+    pub(crate) async fn renewed(&self, authority: &dyn Authority) -> Result<Self, AuthError> {
+        let actor = authority.standing(self.actor.id).await?;
+        let is_one = self.actor.id == self.subject.id;
+        let subject = if is_one { actor.clone() } else { authority.standing(self.subject.id).await? };
+        Ok(Self::new(self.identity.clone(), actor, subject, self.proof_ends_ms))
+    }
+
+    /// Whether policy lets the service act for the user; true without delegation.
+    pub(crate) fn may_delegate(&self, policies: &PolicySet, client_ip: IpAddr) -> bool {
+        let service = self.identity.actor().name();
+        !self.is_delegated() || policies.decide_delegate(service, client_ip, &self.policy_subject).permit
+    }
+
+    pub(crate) fn is_revoked(&self, revocations: &Revocations) -> bool {
         self.session_ids().iter().flatten().any(|session| revocations.contains(session))
     }
 }
@@ -147,7 +150,7 @@ pub enum Credential {
 pub struct Credentials {
     /// As it came.
     pub credential: Credential,
-    /// Name and token of the user on whose behalf the service acts.
+    /// What the delegation headers say.
     pub delegation: Option<Delegation>,
     /// Set for passwords, which are throttled by address.
     pub client_ip: Option<IpAddr>,
@@ -161,11 +164,13 @@ pub struct Refusal {
     pub audit_reason: String,
     /// Claimed, unproven.
     pub claimed: Option<String>,
+    /// Whose own credential was good, where one was: `service:reports-ui`.
+    pub actor: Option<String>,
 }
 
 impl Refusal {
     pub fn new(problem: Problem, audit_reason: impl Into<String>) -> Self {
-        Self { problem, audit_reason: audit_reason.into(), claimed: None }
+        Self { problem, audit_reason: audit_reason.into(), claimed: None, actor: None }
     }
 }
 
@@ -199,7 +204,7 @@ impl From<AuthError> for Refusal {
         };
         let mut problem = Problem::new(error.code, detail).hint(hint);
         problem.retry_after = error.retry_after;
-        Self { problem, audit_reason: error.audit_reason, claimed: error.principal_hint }
+        Self { problem, audit_reason: error.audit_reason, claimed: error.principal_hint, actor: None }
     }
 }
 
@@ -263,42 +268,71 @@ impl Credentials {
             }
         };
         let client_ip = matches!(credential, Credential::Basic(_)).then_some(client_ip);
-        Ok((Self { credential, delegation: delegation_of(headers)?, client_ip }, consumes_authorization))
+        Ok((Self { credential, delegation: delegation_of(headers), client_ip }, consumes_authorization))
     }
 }
 
-/// Name and token of the user on whose behalf a service acts.
-type Delegation = (Box<str>, Box<str>);
+/// What the delegation headers say. What is wrong with them is told once it is known who sent them.
+#[derive(Clone, PartialEq, Eq, Hash)]
+pub enum Delegation {
+    /// The service acts for this user, and shows their token.
+    For {
+        /// The user's name.
+        name: Box<str>,
+        /// The user's token.
+        token: Box<str>,
+    },
+    /// One is missing, doubled, joined or no text.
+    Malformed {
+        /// What the caller is told.
+        detail: &'static str,
+        /// The first name that was claimed.
+        claimed: Option<Box<str>>,
+    },
+}
 
-fn delegation_of(headers: &HeaderMap) -> Result<Option<Delegation>, Refusal> {
-    let read = |name: &HeaderName| {
-        let value = single(headers, name).map_err(|()| {
-            delegation_refused(
-                "A delegation header is there twice or is no text.",
-                format!("{name} doubled or malformed"),
-            )
-        })?;
-        if value.is_some_and(|value| value.contains(',') || value.trim().is_empty()) {
-            return Err(delegation_refused(
-                "A delegation header has several values or none.",
-                format!("{name} joined or empty"),
-            ));
-        }
-        Ok(value.map(str::trim))
-    };
-    match (read(&ON_BEHALF_OF)?, read(&USER_TOKEN)?) {
-        (None, None) => Ok(None),
-        (Some(name), Some(token)) => Ok(Some((name.into(), token.into()))),
-        (Some(name), None) => {
-            let mut refusal =
-                delegation_refused("Doorman-User-Token is missing.", "Doorman-On-Behalf-Of alone");
-            refusal.claimed = Some(name.chars().take(256).collect());
-            Err(refusal)
-        }
-        (None, Some(_)) => {
-            Err(delegation_refused("Doorman-On-Behalf-Of is missing.", "Doorman-User-Token alone"))
-        }
+impl Delegation {
+    fn claimed(&self) -> Option<String> {
+        let name = match self {
+            Self::For { name, .. } => Some(name),
+            Self::Malformed { claimed, .. } => claimed.as_ref(),
+        };
+        name.map(|name| name.chars().take(256).collect())
     }
+}
+
+fn delegation_of(headers: &HeaderMap) -> Option<Delegation> {
+    if !headers.contains_key(ON_BEHALF_OF) && !headers.contains_key(USER_TOKEN) {
+        return None;
+    }
+    let first = headers.get(ON_BEHALF_OF);
+    let claimed = match first {
+        Some(name) => Some(String::from_utf8_lossy(name.as_bytes()).into_owned().into_boxed_str()),
+        None => headers.get(USER_TOKEN).and_then(|token| claimed_by_token(token.to_str().ok()?)),
+    };
+    let malformed = |detail| Some(Delegation::Malformed { detail, claimed: claimed.clone() });
+    let (Ok(name), Ok(token)) = (single(headers, &ON_BEHALF_OF), single(headers, &USER_TOKEN)) else {
+        return malformed("A delegation header is there twice or is no text.");
+    };
+    let is_odd = |value: &str| value.contains(',') || value.trim().is_empty();
+    if name.is_some_and(is_odd) || token.is_some_and(is_odd) {
+        return malformed("A delegation header has several values or none.");
+    }
+    match (name, token) {
+        (Some(name), Some(token)) => {
+            Some(Delegation::For { name: name.trim().into(), token: token.trim().into() })
+        }
+        (Some(_), None) => malformed("Doorman-User-Token is missing."),
+        _ => malformed("Doorman-On-Behalf-Of is missing."),
+    }
+}
+
+/// Whom a token is about, by its own unproven word: for the log.
+fn claimed_by_token(token: &str) -> Option<Box<str>> {
+    let payload = URL_SAFE_NO_PAD.decode(token.trim().split('.').nth(1)?).ok()?;
+    let claims: serde_json::Value = serde_json::from_slice(&payload).ok()?;
+    let subject = claims.get("sub")?.as_str()?;
+    Some(subject.strip_prefix("user:").unwrap_or(subject).into())
 }
 
 /// Whether a browser made the request: it then must not carry Basic, which browsers send by themselves.
@@ -315,28 +349,33 @@ fn basic_parts(encoded: &str) -> Option<(String, Secret)> {
 
 /// Makes a caller of credentials that no thread remembers.
 pub async fn verify(
-    authenticate: &dyn Authenticate,
+    authenticate: &dyn Authority,
     policies: &PolicySet,
     credentials: &Credentials,
     client_ip: IpAddr,
 ) -> Result<Caller, Refusal> {
     let (actor, ends_ms) = match &credentials.credential {
-        Credential::Bearer(token) => authenticate.bearer(token, client_ip).await?,
+        Credential::Bearer(token) => {
+            let Verified { session, token_expires_ms } = authenticate.verify_bearer(token).await?;
+            (session, token_expires_ms)
+        }
         Credential::Basic(encoded) => {
             let (name, password) =
                 basic_parts(encoded).ok_or_else(|| unauthenticated("malformed Basic credential"))?;
-            (authenticate.basic(&name, &password, client_ip).await?, u64::MAX)
+            (authenticate.verify_basic(&name, &password, client_ip).await?, u64::MAX)
         }
     };
-    let Some((name, token)) = &credentials.delegation else {
+    let Some(delegation) = &credentials.delegation else {
         return undelegated(policies, actor, ends_ms, client_ip);
     };
-    delegated(authenticate, policies, (actor, ends_ms), name, token, client_ip).await.map_err(
-        |mut refusal| {
-            refusal.claimed = Some(name.chars().take(256).collect());
-            refusal
-        },
-    )
+    let by = actor.actor.as_ref().unwrap_or(&actor.principal).to_string();
+    let result = match delegation {
+        Delegation::For { name, token } => {
+            delegated(authenticate, policies, (actor, ends_ms), name, token, client_ip).await
+        }
+        Delegation::Malformed { detail, .. } => Err(delegation_refused(detail, *detail)),
+    };
+    result.map_err(|refusal| Refusal { claimed: delegation.claimed(), actor: Some(by), ..refusal })
 }
 
 /// A caller without delegation headers: itself or, with an exchanged token (RFC 8693), a service that acts for a user.
@@ -350,14 +389,19 @@ fn undelegated(
     let why = format!("{service} for {}: policy does not permit it any more", session.principal);
     let identity = Identity::Delegated { actor: service.clone(), subject: session.principal.clone() };
     let caller = Caller::new(identity, session.clone(), session, ends_ms);
-    if policies.decide_delegate(service.name(), client_ip, caller.policy_subject()).permit {
+    if caller.may_delegate(policies, client_ip) {
         return Ok(caller);
     }
-    Err(delegation_refused("Policy does not let this service act for this user.", why))
+    let claimed = caller.subject.principal.name().into();
+    Err(Refusal {
+        actor: Some(service.to_string()),
+        claimed: Some(claimed),
+        ..delegation_refused("Policy does not let this service act for this user.", why)
+    })
 }
 
 async fn delegated(
-    authenticate: &dyn Authenticate,
+    authenticate: &dyn Authority,
     policies: &PolicySet,
     (actor, actor_ends_ms): (Arc<Session>, u64),
     name: &str,
@@ -374,7 +418,10 @@ async fn delegated(
         }
     };
     let by = |why: &str| format!("service:{service} for {name}: {why}");
-    let (subject, ends_ms) = match authenticate.bearer(token, client_ip).await {
+    let Verified { session: subject, token_expires_ms: ends_ms } = match authenticate
+        .verify_bearer(token)
+        .await
+    {
         Ok(proven) => proven,
         Err(error) if error.code == Code::DirectoryUnavailable || error.code == Code::AuditUnavailable => {
             return Err(error.into());
@@ -397,8 +444,7 @@ async fn delegated(
     }
     let identity = Identity::Delegated { actor: actor.principal.clone(), subject: subject.principal.clone() };
     let caller = Caller::new(identity, actor, subject.clone(), ends_ms.min(actor_ends_ms));
-    let decision = policies.decide_delegate(&service, client_ip, caller.policy_subject());
-    if !decision.permit {
+    if !caller.may_delegate(policies, client_ip) {
         return Err(delegation_refused(
             "Policy does not let this service act for this user.",
             by("policy does not permit"),

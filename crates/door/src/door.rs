@@ -2,7 +2,7 @@
 
 use crate::attempt::{Origin, clipped, put_caller, put_target};
 use crate::body::{AnswerBody, InBody, ReadError};
-use crate::caller::{Authenticate, Caller, Callers, Credentials, Refusal, verify};
+use crate::caller::{Caller, Callers, Credentials, Refusal, verify};
 use crate::catalog::Catalog;
 use crate::config::DoorConfig;
 use crate::courier::{self, Courier};
@@ -18,7 +18,7 @@ use crate::receipt::{Intent, NotCommitted, Receipt, commit};
 use crate::refusals::{self, RefusalGate};
 use crate::streams::Streams;
 use ahash::AHashMap;
-use doorman_auth::{IdentityTokens, Revocations};
+use doorman_auth::{Authority, IdentityTokens, Revocations};
 use doorman_core::code::Code;
 use doorman_core::id::AuditId;
 use doorman_core::keys::SigningKey;
@@ -48,7 +48,7 @@ pub struct DoorShared {
     /// Wall time in milliseconds, never earlier than before.
     pub now_ms: Box<dyn Fn() -> u64 + Send + Sync>,
     /// Checks credentials that no thread remembers.
-    pub authenticate: Arc<dyn Authenticate>,
+    pub authenticate: Arc<dyn Authority>,
     /// What has been revoked.
     pub revocations: Arc<Revocations>,
     /// The policy sets.
@@ -263,7 +263,7 @@ impl Door {
             loop {
                 seconds.tick().await;
                 let Some(thread) = sweeper.upgrade() else { return };
-                thread.streams.sweep(&thread.shared.revocations);
+                thread.streams.sweep(&thread);
             }
         });
         let door = Rc::new(Self { thread });
@@ -555,6 +555,7 @@ impl Door {
         record.method = Some(arrival.method.as_str().into());
         record.client_ip = Some(arrival.client_ip.to_string().into());
         record.channel = Some(arrival.origin.channel.into());
+        record.retry_of = arrival.origin.retry_of;
         record.user_agent = arrival
             .headers
             .get(header::USER_AGENT)
@@ -567,7 +568,7 @@ impl Door {
 
     /// Refuses somebody who is not verified: one entry each up to a measure, a count beyond.
     async fn refuse(&self, arrival: &Arrival, path: &str, refusal: Refusal) -> Response<AnswerBody> {
-        let Refusal { mut problem, audit_reason, claimed } = refusal;
+        let Refusal { mut problem, audit_reason, claimed, actor } = refusal;
         let shared = &self.thread.shared;
         let (admitted, surplus) = shared.refusals.admit(arrival.client_ip, arrival.arrived_ms);
         for surplus in surplus {
@@ -579,6 +580,7 @@ impl Door {
         let mut record = self.refusal_record(arrival, &problem);
         record.path = Some(clipped(path).to_owned().into());
         record.detail.insert("why".into(), clipped(&audit_reason).to_owned().into());
+        record.actor = actor.as_deref().map(Into::into);
         if let Some(claimed) = claimed {
             record.detail.insert("claimed".into(), claimed.into());
         }

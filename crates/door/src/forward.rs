@@ -72,7 +72,7 @@ pub(crate) async fn forward(
         let sent = thread.pool().send(route.key, &route.peer, protocol, request, Some(patience)).await;
         let why = match sent {
             Ok(response) if !response.headers().contains_key(REFUSAL) => {
-                return answered(thread, guard, &permit, response, upgrade).await;
+                return answered(thread, guard, permit, response, upgrade).await;
             }
             Ok(response) => response
                 .headers()
@@ -144,23 +144,23 @@ fn fail(guard: OutcomeGuard, state: OutcomeState, why: &str, mut problem: Proble
 async fn answered(
     thread: &Rc<DoorThread>,
     guard: OutcomeGuard,
-    permit: &crate::permit::Permit,
+    permit: crate::permit::Permit,
     mut response: Response<Incoming>,
     upgrade: Option<Upgrade>,
 ) -> Response<AnswerBody> {
     let audit_id = guard.attempt();
     if let Some(code) = response.headers().get(ERROR).and_then(|code| code.to_str().ok()) {
-        return proxy_problem(guard, permit, code, response.headers());
+        return proxy_problem(guard, &permit, code, response.headers());
     }
     let instance: Option<Box<str>> =
         response.headers().get(INSTANCE).and_then(|id| id.to_str().ok()).map(Into::into);
     if instance.is_none() {
-        return turned_away(guard, permit, response.status());
+        return turned_away(guard, &permit, response.status());
     }
     let mut client_headers = headers::inbound(response.headers());
     client_headers.insert(AUDIT_ID, id_value(audit_id));
     let status = response.status();
-    let ticket = thread.streams().open(permit.caller());
+    let ticket = thread.streams().open(permit);
     if status == StatusCode::SWITCHING_PROTOCOLS {
         let Some(client) = upgrade else {
             let problem =

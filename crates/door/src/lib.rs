@@ -29,7 +29,7 @@ mod tunnel;
 
 pub use attempt::{ItemRef, Origin};
 pub use body::AnswerBody;
-pub use caller::{Authenticate, Caller};
+pub use caller::Caller;
 pub use config::{DoorConfig, Rate};
 pub use courier::{Courier, Delivery, Order};
 pub use door::{Door, DoorShared};

@@ -65,6 +65,13 @@ impl Permit {
         &self.facts
     }
 
+    /// Whether it would still be given, to the caller as they are now.
+    pub(crate) fn stands(&self, judge: &Judge, policies: &PolicySet, caller: &Arc<Caller>) -> bool {
+        let (target, method, facts) = (self.target.clone(), self.method.clone(), self.facts.clone());
+        caller.may_delegate(policies, facts.client_ip)
+            && judge.authorize(policies, caller.clone(), target, method, facts).is_ok()
+    }
+
     /// The same question to the policy set that is now in force.
     pub(crate) fn judge_again(self, judge: &Judge, policies: &PolicySet) -> Result<Self, Denial> {
         judge.authorize(policies, self.caller, self.target, self.method, self.facts)

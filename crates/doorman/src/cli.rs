@@ -1,6 +1,6 @@
 //! The commands, as clap reads them.
 
-use crate::commands::{audit, catalog, config, curl, db, keys, policy, request, session};
+use crate::commands::{audit, bulk, catalog, config, curl, db, jobs, keys, policy, request, runs, session};
 use clap::{Args, Parser, Subcommand};
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -78,8 +78,17 @@ pub enum Command {
     /// Read the audit log
     #[command(display_order = 17, subcommand)]
     Audit(audit::AuditCommand),
-    /// Print the completions for a shell
+    /// Send one request for each row of a file, in waves
     #[command(display_order = 18)]
+    Bulk(Box<bulk::BulkArgs>),
+    /// Save, change and start jobs: bulk work that is done more than once
+    #[command(display_order = 19, subcommand)]
+    Jobs(jobs::JobsCommand),
+    /// Follow and control what runs, and see what became of each item
+    #[command(display_order = 20, subcommand)]
+    Runs(runs::RunsCommand),
+    /// Print the completions for a shell
+    #[command(display_order = 21)]
     Completions(CompletionsArgs),
 }
 
@@ -146,6 +155,9 @@ impl Command {
             Self::Instances(args) => args.output.json,
             Self::Request(args) => args.output.json,
             Self::Audit(command) => command.is_json(),
+            Self::Bulk(args) => args.output.json,
+            Self::Jobs(command) => command.is_json(),
+            Self::Runs(command) => command.is_json(),
         }
     }
 }

@@ -6,7 +6,6 @@ use anyhow::Context as _;
 use clap::Args;
 use doorman_client::Client;
 use std::path::PathBuf;
-use std::time::{SystemTime, UNIX_EPOCH};
 
 /// Where Doorman is if nothing says otherwise: the demo, or an `api` with its defaults.
 const DEFAULT_URL: &str = "http://127.0.0.1:8440";
@@ -70,17 +69,12 @@ impl ConnectionArgs {
             return Err(failure.hint(advice).into());
         };
         let ends = doorman_core::time::parse_rfc3339(&credential.expires_at);
-        if ends.is_some_and(|ends| ends <= now_ms()) {
+        if ends.is_some_and(|ends| ends <= crate::commands::now_ms()) {
             let message = format!("the login to {base} ended at {}", credential.expires_at);
             return Err(Failure::new(exit::UNAUTHENTICATED, message).hint(advice).into());
         }
         Ok((client, credential.token))
     }
-}
-
-fn now_ms() -> u64 {
-    let elapsed = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-    u64::try_from(elapsed.as_millis()).unwrap_or(u64::MAX)
 }
 
 /// An environment variable that is set and not empty.

@@ -50,6 +50,9 @@ fn run(command: Command) -> anyhow::Result<()> {
         Command::Request(args) => wait(commands::request::run(args)),
         Command::Curl(args) => wait(commands::curl::run(args)),
         Command::Audit(command) => wait(commands::audit::run(command)),
+        Command::Bulk(args) => wait(commands::bulk::run(*args)),
+        Command::Jobs(command) => wait(commands::jobs::run(command)),
+        Command::Runs(command) => wait(commands::runs::run(command)),
         Command::Completions(args) => {
             let mut script = Vec::new();
             clap_complete::generate(args.shell, &mut Cli::command(), "doorman", &mut script);

@@ -25,6 +25,7 @@ pub(crate) struct BoundBody {
     front: VecDeque<Bytes>,
     trailers: Option<http::HeaderMap>,
     rest: Option<Incoming>,
+    drops_trailers: bool,
 }
 
 pub(crate) enum BindError {
@@ -45,6 +46,7 @@ impl BoundBody {
                 front: VecDeque::new(),
                 trailers: None,
                 rest: None,
+                drops_trailers: false,
             });
         }
         let wanted = prefix.map_or(max_whole, |prefix| usize::try_from(prefix).unwrap_or(usize::MAX));
@@ -85,7 +87,13 @@ impl BoundBody {
             Some(prefix) if size >= wanted => BodyClaim::Prefix(prefix, digest_of(&front, wanted)),
             Some(_) => return Err(BindError::Broken),
         };
-        Ok(Self { claim, front, trailers, rest: (!ended).then_some(body) })
+        Ok(Self { claim, front, trailers, rest: (!ended).then_some(body), drops_trailers: false })
+    }
+
+    /// From now on no trailer goes on: whoever merges trailers into headers would let the client say who is calling.
+    pub(crate) fn drop_trailers(&mut self) {
+        self.trailers = None;
+        self.drops_trailers = true;
     }
 
     /// Whether it can be sent again.
@@ -101,7 +109,11 @@ impl BoundBody {
         OutBody {
             front: std::mem::take(&mut self.front),
             trailers: self.trailers.take(),
-            rest: self.rest.take().map(|body| Rest { body, progress: Rc::default() }),
+            rest: self.rest.take().map(|body| Rest {
+                body,
+                progress: Rc::default(),
+                drops_trailers: self.drops_trailers,
+            }),
         }
     }
 }
@@ -140,6 +152,7 @@ pub(crate) struct OutBody {
 struct Rest {
     body: Incoming,
     progress: Rc<Cell<u64>>,
+    drops_trailers: bool,
 }
 
 impl Upload for OutBody {
@@ -173,6 +186,7 @@ impl Body for OutBody {
             rest.progress.set(rest.progress.get() + 1);
             frame.map(|frame| match frame {
                 Ok(frame) => Ok(match frame.into_trailers() {
+                    Ok(_) if rest.drops_trailers => Frame::trailers(http::HeaderMap::new()),
                     Ok(trailers) => Frame::trailers(end_to_end_trailers(trailers)),
                     Err(frame) => frame,
                 }),

@@ -1,5 +1,6 @@
 //! What a proxy can be set to.
 
+use crate::impersonate::Impersonation;
 use crate::receipts::ReceiptSettings;
 use doorman_egress::{Peer, Protocol};
 use doorman_net::Limits;
@@ -50,6 +51,8 @@ pub struct ServiceSettings {
     pub health: HealthSettings,
     /// Paths with `%2F` are let through.
     pub takes_slash: bool,
+    /// How it is told who is calling, besides `Doorman-Identity`.
+    pub impersonation: Option<Impersonation>,
     /// Its instances.
     pub instances: Vec<InstanceSettings>,
 }

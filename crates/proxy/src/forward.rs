@@ -3,6 +3,7 @@
 use crate::answer::{AnswerBody, INSTANCE, Sent, failed};
 use crate::body::OutBody;
 use crate::handler::{Honoured, ProxyHandler};
+use crate::impersonate::{Impersonation, through_the_door};
 use crate::registry::{Instance, Service};
 use doorman_core::code::Code;
 use doorman_core::header::{Class, HOP_BY_HOP, classify, is_own};
@@ -14,6 +15,8 @@ use hyper::body::Incoming;
 use hyper_util::rt::TokioIo;
 use std::sync::Arc;
 
+/// Said instead of an inside address.
+const REDIRECTED: &str = "the service sent the client to an address that is no instance of this region; add its data nodes to [[services]]";
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
 /// Sends an honoured request to the instance that it names, or to one whose turn it is.
@@ -30,12 +33,28 @@ pub(crate) async fn forward(proxy: &ProxyHandler, mut honoured: Honoured) -> Res
         },
     };
     let mut why = "the service has no instance".to_owned();
-    let mut headers = Some(outbound(&mut honoured));
+    let mut headers = outbound(&mut honoured);
+    let mut path = honoured.target.path_and_query();
+    if let Some(style) = &service.impersonation {
+        honoured.body.drop_trailers();
+        match style.apply(&honoured.pass.subject, &mut headers, &path) {
+            Ok(changed) => path = changed.into_owned(),
+            Err(refused) => return failed(Code::Invalid, Sent::No, &refused.to_string()),
+        }
+    }
+    let mut headers = Some(headers);
     let last = candidates.len().saturating_sub(1);
     for (turn, instance) in candidates.into_iter().enumerate() {
         let headers = if turn == last { headers.take() } else { headers.clone() };
-        match send_to(proxy, service, &instance, &mut honoured, headers.unwrap_or_default()).await {
-            Ok(response) => return answered(response, &instance, honoured.upgrade.take()),
+        match send_to(proxy, service, &instance, &mut honoured, &path, headers.unwrap_or_default()).await {
+            Ok(mut response) => {
+                if let Some(Impersonation::Hadoop(_)) = service.impersonation
+                    && !leads_through_the_door(proxy, &mut response)
+                {
+                    return failed(Code::ServiceUnreachable, Sent::Maybe, REDIRECTED);
+                }
+                return answered(response, &instance, honoured.upgrade.take());
+            }
             Err(error) if error.is_unsent() => {
                 instance.set_healthy(false);
                 why = format!("{}: {error}", instance.id);
@@ -55,12 +74,12 @@ async fn send_to(
     service: &Service,
     instance: &Instance,
     honoured: &mut Honoured,
+    path: &str,
     headers: HeaderMap,
 ) -> Result<Response<Incoming>, SendError> {
     let mut request = Request::new(honoured.body.take());
     *request.method_mut() = honoured.method.clone();
     let authority = instance.peer.authority();
-    let path = honoured.target.path_and_query();
     let uri = match service.protocol {
         Protocol::Http1 => path.parse::<Uri>().ok(),
         Protocol::Http2 => {
@@ -83,7 +102,21 @@ async fn send_to(
         .await
 }
 
-/// What a service sees: exactly the headers that the pass binds, and the audit id.
+/// Turns a redirect to an instance of this region into one through the door; `false` when it leads elsewhere.
+fn leads_through_the_door(proxy: &ProxyHandler, response: &mut Response<Incoming>) -> bool {
+    let region = &proxy.shared.region;
+    let door = |authority: &str| {
+        let (service, id) = proxy.shared.registry.at(authority)?;
+        Some(format!("/r/{region}/{service}@{id}"))
+    };
+    let Some(location) = response.headers().get(header::LOCATION) else { return true };
+    let through = location.to_str().ok().and_then(|location| through_the_door(location, door));
+    let Some(through) = through.and_then(|text| HeaderValue::try_from(text).ok()) else { return false };
+    response.headers_mut().insert(header::LOCATION, through);
+    true
+}
+
+/// What a service sees: exactly the headers that the pass binds, and the audit id. Impersonation comes on top.
 fn outbound(honoured: &mut Honoured) -> HeaderMap {
     let mut out = std::mem::take(&mut honoured.headers);
     out.remove(pass::HEADER);

@@ -13,6 +13,7 @@ pub mod control;
 mod forward;
 mod handler;
 mod health;
+mod impersonate;
 mod persist;
 mod receipts;
 mod server;
@@ -21,5 +22,6 @@ mod used;
 
 pub use config::{HealthSettings, InstanceSettings, ProxySettings, ServiceSettings};
 pub use doorman_egress::{Peer, PeerError, Protocol};
+pub use impersonate::{Impersonation, UnknownStyle};
 pub use receipts::{ReceiptError, ReceiptSettings};
 pub use server::{Proxy, ProxyError};

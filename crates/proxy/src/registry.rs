@@ -1,6 +1,7 @@
 //! The region's services and their instances: who is there, who is well, whose turn it is.
 
 use crate::config::{HealthSettings, ProxySettings};
+use crate::impersonate::Impersonation;
 use doorman_egress::{Peer, Protocol};
 use serde::Serialize;
 use std::collections::BTreeMap;
@@ -45,6 +46,8 @@ pub struct Service {
     pub health: HealthSettings,
     /// Paths with `%2F` are let through.
     pub takes_slash: bool,
+    /// How it is told who is calling, besides `Doorman-Identity`.
+    pub impersonation: Option<Impersonation>,
     /// Its instances.
     pub instances: Vec<Arc<Instance>>,
     next: AtomicUsize,
@@ -109,6 +112,7 @@ impl Registry {
                 connect_timeout: service.connect_timeout,
                 health: service.health,
                 takes_slash: service.takes_slash,
+                impersonation: service.impersonation,
                 instances: instances.collect(),
                 next: AtomicUsize::new(0),
             };
@@ -125,6 +129,14 @@ impl Registry {
     /// Whether a service opted in to `%2F` in its paths.
     pub fn takes_slash(&self, name: &str) -> bool {
         self.service(name).is_some_and(|service| service.takes_slash)
+    }
+
+    /// Service and id of the instance at an authority (`10.1.0.11:9864`).
+    pub fn at(&self, authority: &str) -> Option<(&str, &str)> {
+        self.services.iter().find_map(|(name, service)| {
+            let found = service.instances.iter().find(|instance| instance.peer.authority() == authority)?;
+            Some((name.as_str(), found.id.as_str()))
+        })
     }
 
     /// All services.

@@ -4,7 +4,8 @@ use crate::driver::{Row, args};
 use crate::{Database, StoreError, cursor};
 
 /// What a session came from.
-#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum SessionKind {
     /// A login with name and password.
     Login,

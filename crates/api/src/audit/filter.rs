@@ -70,6 +70,11 @@ impl Wrong {
     }
 }
 
+/// Whether a text stays on one line and moves nothing.
+pub(super) fn is_safe_text(text: &str) -> bool {
+    !text.chars().any(char::is_control)
+}
+
 fn text(value: &str) -> Result<String, &'static str> {
     let is_good = !value.is_empty() && value.len() <= MAX_TEXT && !value.contains('\0');
     is_good.then(|| value.to_owned()).ok_or("1 to 1024 bytes, without NUL; leave it out to filter nothing")

@@ -5,10 +5,14 @@ mod csv;
 mod cursor;
 mod export;
 mod filter;
+mod proof;
+mod retry;
 mod shape;
 mod stream;
 
 pub(crate) use export::*;
+pub(crate) use proof::*;
+pub(crate) use retry::*;
 pub(crate) use stream::*;
 
 use crate::error::{ApiError, ApiResult};
@@ -68,22 +72,30 @@ pub(crate) async fn show_entry(
     caller: Authorized,
     Segments(id): Segments<String>,
 ) -> ApiResult<Json<AuditEntry>> {
+    let (_, entry) = readable_entry(&state, &caller, &id).await?;
+    state.note_reading(&caller, &[("entry", &id)]).await?;
+    Ok(Json(entry))
+}
+
+/// An entry that the caller may read; any other is as if it were not there.
+async fn readable_entry(
+    state: &ApiState,
+    caller: &Authorized,
+    id: &str,
+) -> ApiResult<(AuditItem, AuditEntry)> {
     let found = match id.parse() {
         Ok(id) => state.database.audit_entry(id).await?,
         Err(_) => None,
     };
-    let entry = found.as_ref().map(shape::entry).transpose()?;
-    match entry.filter(|entry| !own_only(&caller) || is_own(&caller, entry)) {
-        Some(entry) => {
-            state.note_reading(&caller, &[("entry", &id)]).await?;
-            Ok(Json(entry))
-        }
-        None => {
-            let problem = Problem::new(Code::NotFound, "There is no such entry, or it is not yours to read.")
-                .hint("GET /api/v1/audit lists the entries that you may read.");
-            Err(state.deny(&caller.arrival, caller.kind, &caller.caller, problem).await)
+    if let Some(item) = found {
+        let entry = shape::entry(&item)?;
+        if !own_only(caller) || is_own(caller, &entry) {
+            return Ok((item, entry));
         }
     }
+    let problem = Problem::new(Code::NotFound, "There is no such entry, or it is not yours to read.")
+        .hint("GET /api/v1/audit lists the entries that you may read.");
+    Err(state.deny(&caller.arrival, caller.kind, &caller.caller, problem).await)
 }
 
 fn own_only(caller: &Authorized) -> bool {

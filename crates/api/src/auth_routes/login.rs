@@ -8,7 +8,7 @@ use crate::shape::user_of;
 use crate::state::ApiState;
 use axum::extract::State;
 use axum::response::{IntoResponse, Response};
-use doorman_auth::Session;
+use doorman_auth::{Ask, Proven, Session};
 use doorman_client::wire::{LoginRequest, LoginResponse, SessionToken};
 use doorman_core::code::Code;
 use doorman_core::record::{Kind, OutcomeState};
@@ -40,8 +40,14 @@ pub(crate) async fn log_in(
         let error = doorman_auth::AuthError::new(Code::BadCredentials, "the name or password is too long");
         return Err(state.refuse(&arrival, Kind::Login, error.claimed_by(&username).into()).await);
     }
-    let login = state.authenticator.login(&username, &password, arrival.client_ip, agent, None).await;
-    let (token, session) = match login {
+    let ask = Ask::Login {
+        username: username.clone(),
+        password,
+        client_ip: arrival.client_ip,
+        user_agent: agent.to_owned(),
+        ttl: None,
+    };
+    let (token, Proven { session, .. }) = match state.authenticator.issue(ask).await {
         Ok(begun) => begun,
         Err(error) => {
             let refusal = Refusal::from(error.claimed_by(&username));
@@ -72,7 +78,7 @@ async fn write_login(state: &ApiState, arrival: &Arrival, session: &Arc<Session>
     record.state = Some(OutcomeState::Done);
     record.status = Some(200);
     if let Err(failure) = state.door.journal.write(Draft::new(record)).await {
-        if let Err(error) = state.authenticator.logout(session.id).await {
+        if let Err(error) = state.authenticator.store().logout(session.id).await {
             tracing::warn!(%error, "a login that could not be written down was not ended; its token is given to nobody");
         }
         return Err(failure.into());
@@ -88,7 +94,7 @@ async fn write_login(state: &ApiState, arrival: &Arrival, session: &Arc<Session>
 pub(crate) async fn log_out(State(state): State<Arc<ApiState>>, caller: Authorized) -> ApiResult<Response> {
     let session = caller.caller.actor_session();
     let change = state.begin(&caller, &[("change", "logout")]).await?;
-    let ended = state.authenticator.logout(session.id).await.map_err(ApiError::from);
+    let ended = state.authenticator.store().logout(session.id).await.map_err(ApiError::from);
     state.end(change, &[], ended)?;
     let forget = caller.by_cookie.then(|| state.config.set_cookie(None, 0)).flatten();
     Ok(with_cookie(StatusCode::NO_CONTENT.into_response(), forget))
@@ -104,12 +110,13 @@ pub(crate) async fn make_session_token(
     caller: Authorized,
 ) -> ApiResult<axum::Json<SessionToken>> {
     let change = state.begin(&caller, &[("change", "session-token")]).await?;
-    let made = state.authenticator.session_token(caller.caller.actor_session()).map_err(ApiError::from);
-    let (token, expires_ms) = state.end(change, &[], made)?;
+    let ask = Ask::SessionToken { session: caller.caller.actor_session().id };
+    let made = state.authenticator.issue(ask).await.map_err(ApiError::from);
+    let (token, Proven { token_expires_ms, .. }) = state.end(change, &[], made)?;
     Ok(axum::Json(SessionToken {
         token: token.expose().to_owned(),
         token_type: "Bearer".to_owned(),
-        expires_at: format_rfc3339(expires_ms),
+        expires_at: format_rfc3339(token_expires_ms),
     }))
 }
 

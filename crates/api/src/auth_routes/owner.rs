@@ -64,7 +64,7 @@ pub(crate) async fn find_owned(
 ) -> ApiResult<SessionInfo> {
     let mut bytes = [0; 16];
     let is_id = hex::decode_to_slice(id, &mut bytes).is_ok();
-    let found = if is_id { state.authenticator.session_info(&bytes).await? } else { None };
+    let found = if is_id { state.authenticator.store().session_info(&bytes).await? } else { None };
     let found = found.filter(|info| kind.is_none_or(|kind| info.facts.kind == kind));
     let absent =
         || Problem::new(Code::NotFound, "There is no such live session or token, or it is not yours.");

@@ -32,13 +32,14 @@ pub(crate) async fn list_service_accounts(
     Params(page): Params<PageParams>,
 ) -> ApiResult<Json<List<ServiceAccount>>> {
     let (limit, cursor) = page.checked()?;
-    let (accounts, next_cursor) = state.authenticator.list_services(cursor, limit).await?;
+    let (accounts, next_cursor) = state.authenticator.store().list_services(cursor, limit).await?;
     Ok(Json(List { items: accounts.into_iter().map(shape::service_account).collect(), next_cursor }))
 }
 
 /// Make a service account
 ///
-/// Its secret is shown this once.
+/// Its secret is shown this once. With `"directory": true` an account of the directory becomes one; its password there is
+/// its secret.
 #[utoipa::path(post, path = "/auth/v1/service-accounts", tag = "auth", request_body = NewServiceAccount,
     responses((status = 201, description = "The account and its secret.", body = ServiceAccountSecret)))]
 pub(crate) async fn create_service_account(
@@ -47,7 +48,8 @@ pub(crate) async fn create_service_account(
     input::Json(new): input::Json<NewServiceAccount>,
 ) -> ApiResult<(StatusCode, Json<ServiceAccountSecret>)> {
     let owner = owner(&new.owner)?;
-    let detail = [("change", "create"), ("service_account", &*new.name), ("owner", &*owner)];
+    let kind = if new.directory { "directory" } else { "secret" };
+    let detail = [("change", "create"), ("service_account", &*new.name), ("owner", &*owner), ("proof", kind)];
     let change = state.begin(&caller, &detail).await?;
     let set = ServiceChange {
         owner: Some(owner.clone()),
@@ -55,10 +57,15 @@ pub(crate) async fn create_service_account(
         networks: Some(new.networks),
         disabled: None,
     };
-    let made = state.authenticator.create_service(&new.name, set, None).await.map_err(ApiError::from);
-    let (account, secret) = state.end(change, &[], made)?;
+    let made = if new.directory {
+        state.authenticator.adopt_service(&new.name, set).await.map(|account| (account, None))
+    } else {
+        let made = state.authenticator.create_service(&new.name, set, None).await;
+        made.map(|(account, secret)| (account, Some(secret.expose().to_owned())))
+    };
+    let (account, secret) = state.end(change, &[], made.map_err(ApiError::from))?;
     let about = shape::service_account(account);
-    Ok((StatusCode::CREATED, Json(ServiceAccountSecret { secret: secret.expose().to_owned(), about })))
+    Ok((StatusCode::CREATED, Json(ServiceAccountSecret { secret, about })))
 }
 
 /// A service account
@@ -70,7 +77,7 @@ pub(crate) async fn show_service_account(
     _caller: Authorized,
     Segments(name): Segments<String>,
 ) -> ApiResult<Json<ServiceAccount>> {
-    Ok(Json(shape::service_account(state.authenticator.service(&name).await?)))
+    Ok(Json(shape::service_account(state.authenticator.store().service(&name).await?)))
 }
 
 /// Change a service account
@@ -94,7 +101,7 @@ pub(crate) async fn update_service_account(
     };
     let detail = [("change", "update"), ("service_account", &*name), ("set", &*said)];
     let change = state.begin(&caller, &detail).await?;
-    let updated = state.authenticator.update_service(&name, set).await.map_err(ApiError::from);
+    let updated = state.authenticator.store().update_service(&name, set).await.map_err(ApiError::from);
     Ok(Json(shape::service_account(state.end(change, &[], updated)?)))
 }
 
@@ -110,7 +117,7 @@ pub(crate) async fn delete_service_account(
     Segments(name): Segments<String>,
 ) -> ApiResult<StatusCode> {
     let change = state.begin(&caller, &[("change", "delete"), ("service_account", &name)]).await?;
-    let deleted = state.authenticator.delete_service(&name).await.map_err(ApiError::from);
+    let deleted = state.authenticator.store().delete_service(&name).await.map_err(ApiError::from);
     state.end(change, &[], deleted)?;
     Ok(StatusCode::NO_CONTENT)
 }
@@ -141,10 +148,10 @@ pub(crate) async fn rotate_service_account(
     }
     let change = state.begin(&caller, &[("change", "rotate"), ("service_account", &name)]).await?;
     let overlap = Duration::from_secs(overlap_s);
-    let rotated = state.authenticator.rotate_service(&name, overlap).await.map_err(ApiError::from);
+    let rotated = state.authenticator.store().rotate_service(&name, overlap).await.map_err(ApiError::from);
     let secret = state.end(change, &[], rotated)?;
-    let about = shape::service_account(state.authenticator.service(&name).await?);
-    Ok(Json(ServiceAccountSecret { secret: secret.expose().to_owned(), about }))
+    let about = shape::service_account(state.authenticator.store().service(&name).await?);
+    Ok(Json(ServiceAccountSecret { secret: Some(secret.expose().to_owned()), about }))
 }
 
 /// Who answers for an account: a principal, or a bare user name.

@@ -27,7 +27,8 @@ pub(crate) async fn list_sessions(
 ) -> ApiResult<Json<List<wire::Session>>> {
     let (limit, cursor) = params.page()?;
     let owner = asked_owner(&state, &caller, params.principal.as_deref()).await?;
-    let (page, next_cursor) = state.authenticator.list_sessions(owner.as_ref(), cursor, limit).await?;
+    let (page, next_cursor) =
+        state.authenticator.store().list_sessions(owner.as_ref(), cursor, limit).await?;
     let current = caller.caller.actor_session().id;
     let items = page.into_iter().map(|info| shape::session(info, &current)).collect();
     Ok(Json(List { items, next_cursor }))
@@ -56,7 +57,7 @@ pub(crate) async fn end_sessions(
     let owner = owner.ok_or_else(|| ApiError::field("principal", "one principal at a time"))?;
     let text = owner.to_string();
     let change = state.begin(&caller, &[("change", "end-sessions"), ("principal", &text)]).await?;
-    let ended = state.authenticator.revoke_all_of(&owner).await.map_err(ApiError::from);
+    let ended = state.authenticator.store().revoke_all_of(&owner).await.map_err(ApiError::from);
     let count = ended.as_ref().map(ToString::to_string).unwrap_or_default();
     state.end(change, &[("ended", &count)], ended)?;
     Ok(StatusCode::NO_CONTENT)
@@ -75,7 +76,7 @@ pub(crate) async fn end_session(
     let owner = found.facts.principal.to_string();
     let change =
         state.begin(&caller, &[("change", "end-session"), ("session", &id), ("principal", &owner)]).await?;
-    let ended = state.authenticator.logout(found.facts.id).await.map_err(ApiError::from);
+    let ended = state.authenticator.store().logout(found.facts.id).await.map_err(ApiError::from);
     state.end(change, &[], ended)?;
     Ok(StatusCode::NO_CONTENT)
 }

@@ -8,7 +8,7 @@ use crate::shape;
 use crate::state::ApiState;
 use axum::Json;
 use axum::extract::State;
-use doorman_auth::Scopes;
+use doorman_auth::{Ask, Proven, Scopes};
 use doorman_client::wire::{List, NewPersonalToken, PersonalToken, PersonalTokenSecret};
 use doorman_core::time::{format_rfc3339, parse_rfc3339};
 use doorman_door::problem::FieldError;
@@ -31,7 +31,7 @@ pub(crate) async fn list_tokens(
 ) -> ApiResult<Json<List<PersonalToken>>> {
     let (limit, cursor) = params.page()?;
     let owner = asked_owner(&state, &caller, params.principal.as_deref()).await?;
-    let (page, next_cursor) = state.authenticator.list_tokens(owner.as_ref(), cursor, limit).await?;
+    let (page, next_cursor) = state.authenticator.store().list_tokens(owner.as_ref(), cursor, limit).await?;
     Ok(Json(List { items: page.into_iter().map(shape::personal_token).collect(), next_cursor }))
 }
 
@@ -52,9 +52,11 @@ pub(crate) async fn issue_token(
     let change = state.begin(&caller, &detail).await?;
     let scopes = scopes_of(&new);
     let (owner, client_ip) = (caller.caller.actor_session(), caller.arrival.client_ip);
-    let issued = state.authenticator.issue_personal(owner, &new.name, scopes, expires_ms, client_ip).await;
-    let id = issued.as_ref().map(|(_, session)| session.id_text().to_owned()).unwrap_or_default();
-    let (token, session) = state.end(change, &[("token", &id)], issued.map_err(ApiError::from))?;
+    let ask = Ask::Personal { owner: owner.id, name: new.name.clone(), scopes, expires_ms, client_ip };
+    let issued = state.authenticator.issue(ask).await;
+    let id = issued.as_ref().map(|(_, made)| made.session.id_text().to_owned()).unwrap_or_default();
+    let (token, Proven { session, .. }) =
+        state.end(change, &[("token", &id)], issued.map_err(ApiError::from))?;
     let about = PersonalToken {
         id,
         name: new.name,
@@ -120,7 +122,7 @@ pub(crate) async fn revoke_token(
     let found = find_owned(&state, &caller, &id, Some(SessionKind::Personal)).await?;
     let owner = found.facts.principal.to_string();
     let change = state.begin(&caller, &[("change", "revoke"), ("token", &id), ("principal", &owner)]).await?;
-    let revoked = state.authenticator.logout(found.facts.id).await.map_err(ApiError::from);
+    let revoked = state.authenticator.store().logout(found.facts.id).await.map_err(ApiError::from);
     state.end(change, &[], revoked)?;
     Ok(StatusCode::NO_CONTENT)
 }

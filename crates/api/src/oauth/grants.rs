@@ -6,7 +6,7 @@ use crate::gate::Authorized;
 use crate::state::ApiState;
 use axum::Json;
 use axum::extract::State;
-use doorman_auth::Session;
+use doorman_auth::{Ask, Proven, Session};
 use doorman_core::code::Code;
 use doorman_core::principal::Principal;
 use doorman_core::secret::Secret;
@@ -87,10 +87,14 @@ pub(crate) async fn grant_token(
 async fn grant_own(state: &ApiState, caller: &Authorized) -> Result<Json<Granted>, OauthError> {
     let change = state.begin(caller, &[("change", "issue"), ("grant", "client_credentials")]).await?;
     let (account, client_ip) = (caller.caller.actor_session(), caller.arrival.client_ip);
-    let issued = state.authenticator.issue_service(account, client_ip).await.map_err(ApiError::from);
+    let issued = state
+        .authenticator
+        .issue(Ask::Service { account: account.id, client_ip })
+        .await
+        .map_err(ApiError::from);
     let id = id_of(&issued);
-    let (token, session) = state.end(change, &[("token", &id)], issued)?;
-    Ok(Json(granted(state, &token, &session, None)))
+    let (token, proven) = state.end(change, &[("token", &id)], issued)?;
+    Ok(Json(granted(state, &token, &proven, None)))
 }
 
 async fn exchange(state: &ApiState, caller: &Authorized, form: &Form) -> Result<Json<Granted>, OauthError> {
@@ -99,10 +103,14 @@ async fn exchange(state: &ApiState, caller: &Authorized, form: &Form) -> Result<
     let detail = [("change", "issue"), ("grant", "token-exchange"), ("principal", &*user)];
     let change = state.begin(caller, &detail).await?;
     let (actor, client_ip) = (caller.caller.actor_session(), caller.arrival.client_ip);
-    let issued = state.authenticator.exchange(actor, &subject, client_ip).await.map_err(ApiError::from);
+    let issued = state
+        .authenticator
+        .issue(Ask::Exchange { actor: actor.id, subject: subject.id, client_ip })
+        .await
+        .map_err(ApiError::from);
     let id = id_of(&issued);
-    let (token, session) = state.end(change, &[("token", &id)], issued)?;
-    Ok(Json(granted(state, &token, &session, Some(ACCESS_TOKEN))))
+    let (token, proven) = state.end(change, &[("token", &id)], issued)?;
+    Ok(Json(granted(state, &token, &proven, Some(ACCESS_TOKEN))))
 }
 
 /// The user's session, if the exchange is as it must be and policy lets this service act for that user.
@@ -151,13 +159,9 @@ fn check_types(state: &ApiState, form: &Form) -> Result<(), OauthError> {
     if !["subject_token_type", "actor_token_type", "requested_token_type"].into_iter().all(is_known) {
         return invalid("The only type of token here is access_token.");
     }
-    let own = &*state.authenticator.settings().audience;
+    let own = state.authenticator.audience();
     let targets = [form.value("audience"), form.value("resource")];
-    if targets
-        .into_iter()
-        .flatten()
-        .any(|target| target != own && target != state.authenticator.settings().issuer)
-    {
+    if targets.into_iter().flatten().any(|target| target != own && target != state.authenticator.issuer()) {
         return Err(OauthError::new("invalid_target", "Tokens for others are not made here."));
     }
     Ok(())
@@ -170,20 +174,20 @@ async fn refuse(state: &ApiState, caller: &Authorized, detail: &str, claimed: Op
     state.deny_because(&caller.arrival, caller.kind, &caller.caller, refusal).await.into()
 }
 
-fn id_of(issued: &Result<(Secret, Arc<Session>), ApiError>) -> String {
-    issued.as_ref().map(|(_, session)| session.id_text().to_owned()).unwrap_or_default()
+fn id_of(issued: &Result<(Secret, Proven), ApiError>) -> String {
+    issued.as_ref().map(|(_, proven)| proven.session.id_text().to_owned()).unwrap_or_default()
 }
 
 fn granted(
     state: &ApiState,
     token: &Secret,
-    session: &Session,
+    proven: &Proven,
     issued_token_type: Option<&'static str>,
 ) -> Granted {
     Granted {
         access_token: token.expose().to_owned(),
         token_type: "Bearer",
-        expires_in: session.expires_ms.saturating_sub(state.now_ms()) / 1_000,
+        expires_in: proven.token_expires_ms.saturating_sub(state.now_ms()) / 1_000,
         issued_token_type,
     }
 }

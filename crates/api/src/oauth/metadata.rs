@@ -34,7 +34,7 @@ pub(crate) async fn show_authorization_server(
 ) -> Json<AuthorizationServer> {
     let base = state.config.public_url.origin().ascii_serialization();
     Json(AuthorizationServer {
-        issuer: state.authenticator.settings().issuer.clone(),
+        issuer: state.authenticator.issuer().to_owned(),
         token_endpoint: format!("{base}/oauth2/token"),
         token_endpoint_auth_methods_supported: BY_SECRET,
         introspection_endpoint: format!("{base}/oauth2/introspect"),

@@ -85,7 +85,6 @@ pub(crate) async fn introspect_token(
 
 fn describe(state: &ApiState, verified: &Verified) -> Introspection {
     let session = &verified.session;
-    let settings = state.authenticator.settings();
     let client_id = match (&session.actor, &session.principal) {
         (Some(actor), _) => actor.name().to_owned(),
         (None, Principal::Service(name)) => name.to_string(),
@@ -99,8 +98,8 @@ fn describe(state: &ApiState, verified: &Verified) -> Introspection {
         token_type: Some("Bearer"),
         exp: Some(verified.token_expires_ms / 1_000),
         iat: Some(session.created_ms / 1_000),
-        iss: Some(settings.issuer.clone()),
-        aud: Some(settings.audience.clone()),
+        iss: Some(state.authenticator.issuer().to_owned()),
+        aud: Some(state.authenticator.audience().to_owned()),
         groups: matches!(session.principal, Principal::User(_)).then(|| session.groups.to_vec()),
         act: session.actor.as_ref().map(|actor| ActorClaim { sub: actor.to_string() }),
     }
@@ -126,7 +125,7 @@ pub(crate) async fn revoke_oauth_token(
     }
     let detail = [("change", "revoke"), ("token", session.id_text())];
     let change = state.begin(&caller, &detail).await?;
-    let revoked = state.authenticator.logout(session.id).await.map_err(ApiError::from);
+    let revoked = state.authenticator.store().logout(session.id).await.map_err(ApiError::from);
     state.end(change, &[], revoked)?;
     Ok(StatusCode::OK)
 }

@@ -2,6 +2,7 @@
 
 use crate::rig::{Call, Rig, URL};
 use doorman_api::{By, Who, listed};
+use doorman_auth::Ask;
 use doorman_core::secret::Secret;
 use http::Method;
 use std::collections::BTreeMap;
@@ -103,7 +104,8 @@ async fn exchanged(rig: &Rig, login: &str) -> String {
     let secret = Secret::new("reports-ui-demo".into());
     let actor = auth.verify_basic("reports-ui", &secret, ip).await.unwrap();
     let subject = auth.verify_bearer(login).await.unwrap().session;
-    auth.exchange(&actor, &subject, ip).await.unwrap().0.expose().to_owned()
+    let ask = Ask::Exchange { actor: actor.id, subject: subject.id, client_ip: ip };
+    auth.issue(ask).await.unwrap().0.expose().to_owned()
 }
 
 /// What gets through must then fail for want of a good input, or find nothing, so that no cell changes the next.

@@ -52,8 +52,13 @@ async fn whatever_is_amiss_with_a_delegation_is_refused_and_written_down() {
     let entries = rig.log("kind=request&path=/auth/v1/me").await;
     assert_eq!(entries.len(), count);
     assert!(entries.iter().all(|entry| entry["decision"] == "deny" && entry["detail"]["why"].is_string()));
-    let named = entries.iter().filter(|entry| entry["detail"]["claimed"].is_string()).count();
-    assert_eq!(named, count - 3, "the claimed user is named where there is one: {entries:#?}");
+    // Newest first. Each names whose credential it was and the user that was claimed.
+    for (n, entry) in entries.iter().rev().enumerate() {
+        let actor = if n < count - 2 { "service:reports-ui" } else { "user:bob" };
+        let claimed = ["alice", "erin", "alice,bob"].map(|name| json!(name));
+        assert_eq!(entry["actor"], actor, "{n}: {entry:#?}");
+        assert!(claimed.contains(&entry["detail"]["claimed"]), "{n}: {entry:#?}");
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

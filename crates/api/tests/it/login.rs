@@ -87,7 +87,7 @@ async fn without_a_journal_nobody_logs_in_and_nothing_changes() {
     // What leaves no entry goes on, and so does the session that was not ended.
     assert_eq!(rig.get("/auth/v1/me").bearer(&alice).send().await.status, 200);
     let bob = "user:bob".parse().unwrap();
-    let (left, _) = rig.state.authenticator.list_sessions(Some(&bob), None, 10).await.unwrap();
+    let (left, _) = rig.state.authenticator.store().list_sessions(Some(&bob), None, 10).await.unwrap();
     assert!(left.is_empty(), "a login that was not written down leaves no session");
 }
 

@@ -27,6 +27,7 @@ mod oauth;
 mod openapi;
 #[cfg(test)]
 mod rig;
+#[cfg(test)]
 mod tail;
 #[cfg(test)]
 mod ui;

@@ -1,6 +1,5 @@
 //! The demo's people and rights behind the router, called without a socket.
 
-use async_trait::async_trait;
 use axum::Router;
 use axum::body::Body;
 use base64::Engine as _;
@@ -9,8 +8,8 @@ use doorman_api::{ApiConfig, ApiState, ChainWatch, ClientAddr, router};
 use doorman_auth::directory::{LdapDirectory, demo_ldap_config};
 use doorman_auth::keys::KEY_HISTORY_FILE;
 use doorman_auth::{
-    AuthError, AuthSettings, Authenticator, Clock, IdentityTokens, KeyRing, Revocations, ServiceChange,
-    Session,
+    AuthSettings, Authenticator, Authority, Clock, IdentityStore, IdentityTokens, KeyRing, Revocations,
+    ServiceChange,
 };
 use doorman_core::keys::{KeyUse, PublicKeys};
 use doorman_core::secret::Secret;
@@ -18,7 +17,7 @@ use doorman_door::catalog::{Catalog, InstanceStatus, ProxyStatus, ServiceStatus}
 use doorman_door::journal::{JournalConfig, Surroundings, Writer};
 use doorman_door::rate::RateGate;
 use doorman_door::refusals::RefusalGate;
-use doorman_door::{Authenticate, DoorConfig, DoorShared, Peer};
+use doorman_door::{DoorConfig, DoorShared, Peer};
 use doorman_policy::{PolicyStore, demo_policies};
 use doorman_store::{Database, DatabaseConfig};
 use doorman_testkit::ldap::{DirectoryFile, EmbeddedLdap, demo_directory_toml};
@@ -46,20 +45,6 @@ pub struct Rig {
     dir: tempfile::TempDir,
 }
 
-struct Embedded(Authenticator);
-
-#[async_trait]
-impl Authenticate for Embedded {
-    async fn bearer(&self, token: &str, _: IpAddr) -> Result<(Arc<Session>, u64), AuthError> {
-        let verified = self.0.verify_bearer(token).await?;
-        Ok((verified.session, verified.token_expires_ms))
-    }
-
-    async fn basic(&self, name: &str, password: &Secret, ip: IpAddr) -> Result<Arc<Session>, AuthError> {
-        self.0.verify_basic(name, password, ip).await
-    }
-}
-
 impl Rig {
     pub async fn new() -> Self {
         Self::at(URL).await
@@ -78,24 +63,19 @@ impl Rig {
         let keys = KeyRing::open_or_create(&dir.path().join("keys"), &KeyUse::ALL, clock.clone()).unwrap();
         let directory = Arc::new(LdapDirectory::new(demo_ldap_config(ldap.addr())).unwrap());
         let revocations = Arc::new(Revocations::open(&database).await.unwrap());
-        let authenticator = Authenticator::new(
-            AuthSettings::default(),
-            keys.clone(),
-            clock.clone(),
-            directory,
-            database.clone(),
-            revocations,
-        );
+        let store = IdentityStore::new(clock.clone(), database.clone(), revocations.clone());
+        let authenticator = Authenticator::new(AuthSettings::default(), keys.clone(), directory, store);
+        let authenticator: Arc<dyn Authority> = Arc::new(authenticator);
         let change = ServiceChange { owner: Some("user:erin".into()), ..ServiceChange::default() };
         let secret = Secret::new("reports-ui-demo".into());
         authenticator.create_service("reports-ui", change, Some(secret)).await.unwrap();
         let policies = Arc::new(PolicyStore::open(&write_policies(dir.path())).unwrap());
-        let writer = start_writer(dir.path(), &database, &keys, &clock, &authenticator, &policies).await;
+        let writer = start_writer(dir.path(), &database, &keys, &clock, &revocations, &policies).await;
         let door = Arc::new(DoorShared {
             config: DoorConfig::default(),
             now_ms: Box::new(move || clock.now_ms()),
-            authenticate: Arc::new(Embedded(authenticator.clone())),
-            revocations: authenticator.revocations().clone(),
+            authenticate: authenticator.clone(),
+            revocations,
             policies,
             catalog: Arc::new(catalog()),
             journal: writer.handle(),
@@ -229,7 +209,7 @@ async fn start_writer(
     database: &Database,
     keys: &KeyRing,
     clock: &Clock,
-    authenticator: &Authenticator,
+    revocations: &Arc<Revocations>,
     policies: &Arc<PolicyStore>,
 ) -> Writer {
     let statements = dir.join("statements");
@@ -239,7 +219,7 @@ async fn start_writer(
     let around = Surroundings {
         now_ms: Box::new(move || now.now_ms()),
         signing_key: Box::new(move || keys.signing_key(KeyUse::Statement, signer_clock.now_ms(), |_| true)),
-        revocations: authenticator.revocations().clone(),
+        revocations: revocations.clone(),
         policy_version: Box::new(move || policies.version()),
     };
     Writer::start(database.clone(), config, around).await.unwrap()

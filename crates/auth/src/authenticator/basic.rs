@@ -32,7 +32,7 @@ impl Authenticator {
         let address = client_ip.to_canonical().to_string();
         let fingerprint = inner.keyed.of(&[who, secret, address.as_bytes()]);
         if let Some(session) = inner.user_passwords.get(&fingerprint).await {
-            if inner.is_good(&session) {
+            if inner.store.is_good(&session) {
                 return Ok(session);
             }
             inner.user_passwords.invalidate(&fingerprint).await;
@@ -49,6 +49,6 @@ impl Authenticator {
                 self.begin_user_session(user, SessionKind::Basic, ttl_ms, &origin).await
             })
             .await;
-        inner.unless_revoked(verified.map_err(|error: Arc<AuthError>| (*error).clone())?)
+        inner.store.unless_revoked(verified.map_err(|error: Arc<AuthError>| (*error).clone())?)
     }
 }

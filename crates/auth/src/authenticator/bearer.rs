@@ -10,9 +10,8 @@ use doorman_core::jws;
 use doorman_core::keys::{KeyId, KeyUse};
 use doorman_core::principal::Principal;
 use doorman_core::token::{TokenError, verify_access};
-use doorman_store::SessionKind;
+use doorman_store::{SessionKind, SessionRow};
 use std::sync::Arc;
-use unicode_normalization::UnicodeNormalization as _;
 
 /// What remains of a token once it has been verified.
 pub(super) struct VerifiedToken {
@@ -40,27 +39,6 @@ impl Authenticator {
         }
         Ok(Verified { session, token_expires_ms: verified.expires_ms })
     }
-
-    /// The user's live session of this token, if `username` names that user. For `POST /auth/v1/verify`; delegation asks
-    /// besides for [`Session::is_own_login`].
-    ///
-    /// # Errors
-    /// Only when it cannot be known: a bad token is `None`.
-    pub async fn verify_user_token(
-        &self,
-        username: &str,
-        token: &str,
-    ) -> Result<Option<Arc<Session>>, AuthError> {
-        let session = match self.verify_bearer(token).await {
-            Ok(verified) => verified.session,
-            Err(error) if matches!(error.code, Code::DirectoryUnavailable | Code::AuditUnavailable) => {
-                return Err(error);
-            }
-            Err(_) => return Ok(None),
-        };
-        let is_named = matches!(&session.principal, Principal::User(name) if **name == *fold(username));
-        Ok(is_named.then_some(session))
-    }
 }
 
 /// A verified token.
@@ -72,11 +50,6 @@ pub struct Verified {
     pub token_expires_ms: u64,
 }
 
-/// A typed name in the form of canonical names: compatibility forms and case folded, no spaces around.
-fn fold(name: &str) -> String {
-    name.trim().nfkc().collect::<String>().to_lowercase()
-}
-
 impl Inner {
     fn verify_signature(&self, token: &str) -> Result<Arc<VerifiedToken>, AuthError> {
         let expired = || AuthError::new(Code::TokenExpired, "the token has expired");
@@ -84,7 +57,7 @@ impl Inner {
         if token.len() > jws::MAX_LEN {
             return Err(invalid("the token is too long"));
         }
-        let now_ms = self.clock.now_ms();
+        let now_ms = self.store.clock.now_ms();
         let keys = self.keys.public_keys();
         let digest = doorman_core::sha256(token.as_bytes());
         if let Some(known) = self.tokens.get(&digest)
@@ -113,34 +86,50 @@ impl Inner {
 
     /// The live session of that id.
     pub(super) async fn session(&self, id: SessionId) -> Result<Arc<Session>, AuthError> {
-        if let Some(session) = self.sessions.get(&id).await {
-            if self.is_good(&session) {
+        if let Some(session) = self.store.sessions.get(&id).await {
+            if self.store.is_good(&session) {
                 return Ok(session);
             }
             // Whoever still holds the object must come here, too.
             session.mark_stale();
-            self.sessions.invalidate(&id).await;
+            self.store.sessions.invalidate(&id).await;
         }
-        let loaded = self.sessions.try_get_with(id, self.load_session(&id)).await;
-        self.unless_revoked(loaded.map_err(|error: Arc<AuthError>| (*error).clone())?)
+        let loaded = self.store.sessions.try_get_with(id, self.load_session(&id)).await;
+        self.store.unless_revoked(loaded.map_err(|error: Arc<AuthError>| (*error).clone())?)
+    }
+
+    /// As [`Inner::session`], for what a session began: its end by time is no matter. Read anew each time.
+    pub(super) async fn standing(&self, id: &SessionId) -> Result<Arc<Session>, AuthError> {
+        let row = self.row(id).await?;
+        self.confirm(id, SessionFacts { expires_ms: u64::MAX, ..SessionFacts::from_row(row)? }).await
     }
 
     async fn load_session(&self, id: &SessionId) -> Result<Arc<Session>, AuthError> {
-        let row = self.database.session(id).await?;
+        let row = self.row(id).await?;
+        if row.expires_ms <= self.store.clock.now_ms() {
+            return Err(AuthError::new(Code::TokenExpired, "the session has expired"));
+        }
+        self.confirm(id, SessionFacts::from_row(row)?).await
+    }
+
+    /// The row of a session that nobody has ended.
+    async fn row(&self, id: &SessionId) -> Result<SessionRow, AuthError> {
+        let row = self.store.database.session(id).await?;
         let row = row.ok_or_else(|| AuthError::new(Code::Unauthenticated, "there is no such session"))?;
         if row.revoked_ms.is_some() {
             return Err(AuthError::new(Code::TokenRevoked, "the session was ended"));
         }
-        if row.expires_ms <= self.clock.now_ms() {
-            return Err(AuthError::new(Code::TokenExpired, "the session has expired"));
-        }
-        let stored = SessionFacts::from_row(row)?;
+        Ok(row)
+    }
+
+    /// The session with what the directory says now.
+    async fn confirm(&self, id: &SessionId, stored: SessionFacts) -> Result<Arc<Session>, AuthError> {
         let session = match &stored.principal {
             Principal::User(name) => {
                 let person = self.people.current(name, || seed_of(&stored)).await?;
                 let facts = facts_of(&stored, &person)?;
                 if facts.groups != stored.groups {
-                    self.database.update_session_groups(id, &facts.groups).await?;
+                    self.store.database.update_session_groups(id, &facts.groups).await?;
                 }
                 Session::new(facts, person.recheck_ms)
             }

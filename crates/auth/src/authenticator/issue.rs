@@ -45,7 +45,7 @@ impl Authenticator {
     /// # Errors
     /// [`Code::AuditUnavailable`] when there is no key to sign with.
     pub fn session_token(&self, session: &Session) -> Result<(Secret, u64), AuthError> {
-        let expires_ms = session.expires_ms.min(self.0.clock.now_ms() + SESSION_TOKEN_MS);
+        let expires_ms = session.expires_ms.min(self.0.store.clock.now_ms() + SESSION_TOKEN_MS);
         Ok((self.sign(session, expires_ms)?, expires_ms))
     }
 
@@ -61,7 +61,7 @@ impl Authenticator {
         expires_ms: u64,
         client_ip: IpAddr,
     ) -> Result<(Secret, Arc<Session>), AuthError> {
-        let now_ms = self.0.clock.now_ms();
+        let now_ms = self.0.store.clock.now_ms();
         if !matches!(owner.kind, SessionKind::Login | SessionKind::Basic) {
             return Err(AuthError::new(Code::Forbidden, "only a user's own login issues personal tokens"));
         }
@@ -100,7 +100,7 @@ impl Authenticator {
         if account.kind != SessionKind::Service {
             return Err(AuthError::new(Code::Forbidden, "only service accounts get tokens for a secret"));
         }
-        let now_ms = self.0.clock.now_ms();
+        let now_ms = self.0.store.clock.now_ms();
         let facts = SessionFacts {
             id: crate::random::bytes(),
             created_ms: now_ms,
@@ -129,7 +129,7 @@ impl Authenticator {
             let why = "only a service account acts, and only for a user's own login";
             return Err(AuthError::new(Code::DelegationRefused, why));
         }
-        let now_ms = self.0.clock.now_ms();
+        let now_ms = self.0.store.clock.now_ms();
         let facts = SessionFacts {
             id: crate::random::bytes(),
             actor: Some(actor.principal.clone()),
@@ -142,9 +142,9 @@ impl Authenticator {
         let recheck_ms = subject.recheck_ms().min(actor.recheck_ms());
         let session = self.begin(facts, recheck_ms, None, &origin).await?;
         // Whoever ended the user's session in between did not see this one.
-        let parent = self.0.database.session(&subject.id).await?;
+        let parent = self.0.store.database.session(&subject.id).await?;
         if parent.is_none_or(|parent| parent.revoked_ms.is_some()) {
-            self.revoke(&[session.id]).await?;
+            self.0.store.revoke(&[session.id]).await?;
             return Err(AuthError::new(Code::TokenRevoked, "the user's session was ended"));
         }
         Ok((self.sign(&session, session.expires_ms)?, session))
@@ -184,14 +184,14 @@ impl Authenticator {
         name: Option<&str>,
         origin: &Origin<'_>,
     ) -> Result<Arc<Session>, AuthError> {
-        self.0.database.insert_session(&facts.to_row(name, origin)).await?;
+        self.0.store.database.insert_session(&facts.to_row(name, origin)).await?;
         let session = Arc::new(Session::new(facts, recheck_ms));
-        self.0.sessions.insert(session.id, session.clone()).await;
+        self.0.store.sessions.insert(session.id, session.clone()).await;
         Ok(session)
     }
 
     fn sign(&self, session: &Session, expires_ms: u64) -> Result<Secret, AuthError> {
-        let now_ms = self.0.clock.now_ms();
+        let now_ms = self.0.store.clock.now_ms();
         let key = self.0.keys.signing_key(KeyUse::Token, now_ms, |_| true);
         let key = key.ok_or_else(|| AuthError::new(Code::AuditUnavailable, "no key signs tokens now"))?;
         let client_id = match &session.principal {

@@ -45,11 +45,11 @@ impl Authenticator {
         let inner = &*self.0;
         let second = inner.upkeep.ticks.fetch_add(1, Relaxed);
         self.reload_keys().await;
-        if let Err(error) = inner.revocations.poll(&inner.database).await {
+        if let Err(error) = inner.store.revocations.poll(&inner.store.database).await {
             tracing::warn!(%error, "revocations not read");
         }
         if second.is_multiple_of(PERSIST_EVERY_S)
-            && let Err(error) = inner.clock.persist()
+            && let Err(error) = inner.store.clock.persist()
         {
             tracing::error!(%error, "time not persisted");
         }
@@ -80,11 +80,11 @@ impl Authenticator {
     pub async fn refresh_groups(&self) {
         let inner = &*self.0;
         let mut users: BTreeMap<Arc<str>, Vec<Arc<Session>>> = BTreeMap::new();
-        for (_, session) in &inner.sessions {
+        for (_, session) in &inner.store.sessions {
             let renewable = matches!(session.kind, SessionKind::Login | SessionKind::Personal);
             if let Principal::User(name) = &session.principal
                 && renewable
-                && session.expires_ms > inner.clock.now_ms()
+                && session.expires_ms > inner.store.clock.now_ms()
             {
                 users.entry(name.clone()).or_default().push(session);
             }
@@ -119,11 +119,11 @@ impl Authenticator {
             if confirmed {
                 let mut used = inner.upkeep.sessions_used.lock();
                 if inner.people.state().down_since_ms.is_none() {
-                    used.insert(session.id, inner.clock.now_ms());
+                    used.insert(session.id, inner.store.clock.now_ms());
                 }
             } else {
                 session.mark_stale();
-                inner.sessions.invalidate(&session.id).await;
+                inner.store.sessions.invalidate(&session.id).await;
             }
         }
     }
@@ -137,9 +137,9 @@ impl Authenticator {
             Ok(true) => {
                 let now = inner.keys.public_keys();
                 if before.ids(KeyUse::Token).any(|id| now.find(KeyUse::Token, id).is_none()) {
-                    for (id, session) in &inner.sessions {
+                    for (id, session) in &inner.store.sessions {
                         session.mark_stale();
-                        inner.sessions.invalidate(&*id).await;
+                        inner.store.sessions.invalidate(&*id).await;
                     }
                 }
                 tracing::info!(dir = %inner.keys.dir().display(), "keys reloaded");
@@ -158,23 +158,23 @@ impl Authenticator {
         let sessions: Vec<_> = std::mem::take(&mut *inner.upkeep.sessions_used.lock()).into_iter().collect();
         let services = std::mem::take(&mut *inner.upkeep.services_used.lock());
         if !sessions.is_empty()
-            && let Err(error) = inner.database.touch_sessions(&sessions).await
+            && let Err(error) = inner.store.database.touch_sessions(&sessions).await
         {
             tracing::warn!(%error, "use of sessions not noted");
         }
         for (name, at_ms) in services {
-            if let Err(error) = inner.database.touch_service_account(&name, at_ms).await {
+            if let Err(error) = inner.store.database.touch_service_account(&name, at_ms).await {
                 tracing::warn!(%error, "use of a service account not noted");
             }
         }
     }
 
     async fn prune(&self) {
-        let (inner, now_ms) = (&*self.0, self.0.clock.now_ms());
+        let (inner, now_ms) = (&*self.0, self.0.store.clock.now_ms());
         let pruned = async {
             inner.passwords.prune(now_ms).await?;
-            inner.database.delete_expired_sessions(now_ms.saturating_sub(KEEP_EXPIRED_MS)).await?;
-            inner.database.prune_revocations(now_ms.saturating_sub(LONGEST_TOKEN_MS)).await?;
+            inner.store.database.delete_expired_sessions(now_ms.saturating_sub(KEEP_EXPIRED_MS)).await?;
+            inner.store.database.prune_revocations(now_ms.saturating_sub(LONGEST_TOKEN_MS)).await?;
             Ok::<_, crate::AuthError>(())
         };
         if let Err(error) = pruned.await {

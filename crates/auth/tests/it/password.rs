@@ -130,7 +130,7 @@ async fn a_basic_password_binds_once_a_minute_however_often_it_is_sent() {
 async fn an_ended_basic_session_is_not_answered_from_memory() {
     let rig = Rig::new().await;
     let first = rig.basic("alice", "alice-demo").await.unwrap();
-    rig.auth.revoke(&[first.id]).await.unwrap();
+    rig.auth.store().revoke(&[first.id]).await.unwrap();
     let second = rig.basic("alice", "alice-demo").await.unwrap();
     assert_ne!(first.id, second.id);
     assert_eq!(rig.directory.binds(), 2);

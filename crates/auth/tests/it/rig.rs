@@ -2,7 +2,9 @@
 
 use async_trait::async_trait;
 use doorman_auth::directory::{Directory, DirectoryError, DirectoryUser, RefusedReason};
-use doorman_auth::{AuthError, AuthSettings, Authenticator, Clock, KeyRing, Revocations, Session};
+use doorman_auth::{
+    AuthError, AuthSettings, Authenticator, Authority, Clock, IdentityStore, KeyRing, Revocations, Session,
+};
 use doorman_core::keys::KeyUse;
 use doorman_core::secret::Secret;
 use doorman_store::{Database, DatabaseConfig};
@@ -127,6 +129,11 @@ pub struct Rig {
 }
 
 impl Rig {
+    /// As the rest of Doorman sees it.
+    pub fn authority(&self) -> &dyn Authority {
+        &self.auth
+    }
+
     pub async fn new() -> Self {
         let dir = tempfile::tempdir().unwrap();
         let database = open_database(dir.path()).await;
@@ -179,7 +186,8 @@ pub async fn replica(
     let keys = KeyRing::open_or_create(&dir.join("keys"), &KeyUse::ALL, clock.clone()).unwrap();
     let revocations = Arc::new(Revocations::open(database).await.unwrap());
     let settings = AuthSettings::default();
-    Authenticator::new(settings, keys, clock.clone(), directory, database.clone(), revocations)
+    let store = IdentityStore::new(clock.clone(), database.clone(), revocations);
+    Authenticator::new(settings, keys, directory, store)
 }
 
 pub fn wall_ms() -> u64 {

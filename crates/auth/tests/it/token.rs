@@ -205,10 +205,10 @@ async fn many_verifications_leave_nothing_behind() {
         assert!(rig.auth.verify_bearer(token.expose()).await.is_ok());
         if n % 100 == 0 {
             let _ = rig.auth.verify_bearer(&format!("{}{n}", token.expose())).await;
-            let _ = rig.auth.verify_user_token("alice", token.expose()).await.unwrap().unwrap();
+            let _ = rig.authority().verify_user_token("alice", token.expose()).await.unwrap().unwrap();
         }
     }
-    let (rows, _) = rig.auth.list_sessions(None, None, 10).await.unwrap();
+    let (rows, _) = rig.auth.store().list_sessions(None, None, 10).await.unwrap();
     assert_eq!(rows.iter().map(|info| info.facts.id).collect::<Vec<_>>(), [session.id]);
 }
 

@@ -205,6 +205,9 @@ pub struct NewServiceAccount {
     /// The networks (CIDR) from which its secret is taken; empty: all.
     #[serde(default)]
     pub networks: Vec<String>,
+    /// It is an account of the directory: its password there is its secret, and none is made.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub directory: bool,
 }
 
 /// `PATCH /auth/v1/service-accounts/{name}`: what is absent stays.
@@ -234,7 +237,10 @@ pub struct ServiceAccount {
     pub networks: Vec<String>,
     /// Whether it is refused.
     pub disabled: bool,
-    /// How many secrets are good: two between a rotation and its end.
+    /// Whether it is an account of the directory, whose password is its secret.
+    #[serde(default)]
+    pub directory: bool,
+    /// How many secrets are good: two between a rotation and its end; none of an account of the directory.
     pub secrets: u32,
     /// RFC 3339.
     #[schema(format = DateTime)]
@@ -247,8 +253,9 @@ pub struct ServiceAccount {
 /// A service account with a new secret: the only time the secret is shown.
 #[derive(Clone, Serialize, Deserialize, ToSchema)]
 pub struct ServiceAccountSecret {
-    /// The secret, for `Basic` or `client_credentials`.
-    pub secret: String,
+    /// The secret, for `Basic` or `client_credentials`; absent of an account of the directory.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub secret: Option<String>,
     /// All else about it.
     #[serde(flatten)]
     pub about: ServiceAccount,

@@ -5,6 +5,7 @@ mod catalog;
 mod identity;
 mod jobs;
 mod problem;
+mod retry;
 mod runs;
 
 pub use audit::{
@@ -26,6 +27,7 @@ pub use jobs::{
     UploadQuery, UploadedInput,
 };
 pub use problem::{FieldError, Problem};
+pub use retry::{RetryAnswer, RetryRequest, Same};
 pub use runs::{ErrorCount, Item, ItemQuery, ResultsFormat, RetryFailed, Run, RunQuery, RunRequest};
 
 use serde::{Deserialize, Serialize};

@@ -13,6 +13,8 @@ mod run;
 mod spec;
 mod stop;
 mod success;
+#[cfg(test)]
+mod tests;
 
 pub use decode::decode;
 pub use line::{Place, RegionShare, Rollout, Wave};

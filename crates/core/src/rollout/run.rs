@@ -273,6 +273,11 @@ impl Run {
         self.recent.push(is_failure, window);
     }
 
+    /// What becomes of an item that was being sent, of which provably nothing left, or that is to be tried again.
+    pub fn returned(&self) -> ItemState {
+        if self.state == RunState::Cancelled { ItemState::Skipped } else { ItemState::Pending }
+    }
+
     /// What time and the items' ends bring about; `None`: nothing. Call it whenever counts have changed, and when a gate's
     /// time has come. `counts` must not be older than the items seen by [`Run::observe`].
     pub fn tick(&self, rollout: &Rollout, counts: &Counts, now_ms: u64) -> Option<Self> {

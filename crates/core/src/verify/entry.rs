@@ -36,6 +36,11 @@ impl StoredEntry<'_> {
         merkle::leaf_hash(&sha256(self.claims), &sha256(self.record))
     }
 
+    /// Whether it is a record with its own id that says what its pass says.
+    pub(crate) fn is_sound(&self) -> bool {
+        self.look() == Look::Sound
+    }
+
     pub(super) fn look(&self) -> Look {
         let Ok(said) = serde_json::from_slice::<Said<'_>>(self.record) else { return Look::Misfiled(None) };
         if said.id != self.id {

@@ -1,4 +1,9 @@
-//! `doorman audit list` and `show`; `verify` has a file of its own.
+//! `doorman audit`: `search` and `show`; the other commands have files of their own.
+
+mod export;
+mod prove;
+mod retry;
+mod tail;
 
 #[cfg(feature = "archive")]
 use super::audit_archive::{self, ArchiveArgs};
@@ -10,14 +15,29 @@ use crate::output::{OutputArgs, print_fields, print_json, print_line, print_tabl
 use crate::terminal::clean_block;
 use clap::{Args, Subcommand};
 use doorman_client::{AuditEntry, AuditQuery, BodyEncoding, Decision, HeaderValue, Headers, Outcome};
+use export::ExportArgs;
+use prove::{CheckProofArgs, ProveArgs};
+use retry::RetryArgs;
+use tail::TailArgs;
 
 /// `doorman audit`
 #[derive(Subcommand)]
 pub enum AuditCommand {
     /// List entries, newest first; every filter narrows
-    List(Box<ListArgs>),
+    #[command(visible_alias = "list")]
+    Search(Box<SearchArgs>),
     /// Show one entry whole
     Show(ShowArgs),
+    /// Show entries as they are written, and again when their outcome is known
+    Tail(Box<TailArgs>),
+    /// Send a recorded request again, as yourself, and compare the answers
+    Retry(RetryArgs),
+    /// Write entries to a file, as JSON lines or CSV; all of them can be verified
+    Export(Box<ExportArgs>),
+    /// Get a small proof that one entry is in the log
+    Prove(ProveArgs),
+    /// Check such a proof offline, with public keys
+    CheckProof(CheckProofArgs),
     /// Verify offline that the log is whole: nothing edited, dropped, added, moved or cut off
     Verify(VerifyArgs),
     /// Hold what the regions served, by their proxies' receipts, against the log
@@ -29,14 +49,31 @@ pub enum AuditCommand {
     Retain(RetainArgs),
 }
 
-/// `doorman audit list`
+/// `doorman audit search`
 #[derive(Args)]
 #[command(after_help = "\
 Examples:
-  doorman audit list --service companies --status 5xx
-  doorman audit list --actor user:bob --from 2026-03-01T00:00:00Z --json
-  doorman audit list --outcome denied --limit 100")]
-pub struct ListArgs {
+  doorman audit search --service companies --status 5xx
+  doorman audit search --actor user:bob --from 2026-03-01T00:00:00Z --json
+  doorman audit search --outcome denied --limit 100")]
+pub struct SearchArgs {
+    #[command(flatten)]
+    filters: FilterArgs,
+    /// Entries in a page
+    #[arg(long, value_name = "N")]
+    limit: Option<u32>,
+    /// Where the page before ended
+    #[arg(long)]
+    cursor: Option<String>,
+    #[command(flatten)]
+    connection: ConnectionArgs,
+    #[command(flatten)]
+    output: OutputArgs,
+}
+
+/// Which entries; the same on every command that reads the log.
+#[derive(Args)]
+struct FilterArgs {
     /// Whose credential it was, as user:alice
     #[arg(long, value_name = "WHO")]
     actor: Option<String>,
@@ -49,7 +86,7 @@ pub struct ListArgs {
     /// The service
     #[arg(long)]
     service: Option<String>,
-    /// The instance that was asked for
+    /// The instance that answered or, while none has, was asked for
     #[arg(long)]
     instance: Option<String>,
     /// The HTTP method
@@ -76,19 +113,32 @@ pub struct ListArgs {
     /// Before this time (RFC 3339)
     #[arg(long, value_name = "TIME")]
     to: Option<String>,
-    /// A text that occurs in it, in any case
+    /// Part of the path, the reason or a name, in any case
     #[arg(long, short, value_name = "TEXT")]
     q: Option<String>,
-    /// Entries in a page
-    #[arg(long, value_name = "N")]
-    limit: Option<u32>,
-    /// Where the page before ended
-    #[arg(long)]
-    cursor: Option<String>,
-    #[command(flatten)]
-    connection: ConnectionArgs,
-    #[command(flatten)]
-    output: OutputArgs,
+}
+
+impl FilterArgs {
+    fn query(self) -> AuditQuery {
+        AuditQuery {
+            actor: self.actor,
+            subject: self.subject,
+            region: self.region,
+            service: self.service,
+            instance: self.instance,
+            method: self.method,
+            path: self.path,
+            status: self.status,
+            outcome: self.outcome,
+            kind: self.kind,
+            run: self.run,
+            from: self.from,
+            to: self.to,
+            q: self.q,
+            limit: None,
+            cursor: None,
+        }
+    }
 }
 
 /// `doorman audit show`
@@ -106,8 +156,13 @@ impl AuditCommand {
     /// Whether JSON is asked for.
     pub fn is_json(&self) -> bool {
         match self {
-            Self::List(args) => args.output.json,
+            Self::Search(args) => args.output.json,
             Self::Show(args) => args.output.json,
+            Self::Tail(args) => args.is_json(),
+            Self::Retry(args) => args.is_json(),
+            Self::Export(args) => args.is_json(),
+            Self::Prove(_) => false,
+            Self::CheckProof(args) => args.is_json(),
             Self::Verify(args) => args.is_json(),
             Self::Reconcile(args) => args.is_json(),
             #[cfg(feature = "archive")]
@@ -120,8 +175,13 @@ impl AuditCommand {
 /// Reads the log.
 pub async fn run(command: AuditCommand) -> anyhow::Result<()> {
     match command {
-        AuditCommand::List(args) => list(*args).await,
+        AuditCommand::Search(args) => search(*args).await,
         AuditCommand::Show(args) => show(args).await,
+        AuditCommand::Tail(args) => tail::run(*args).await,
+        AuditCommand::Retry(args) => retry::run(args).await,
+        AuditCommand::Export(args) => export::run(*args).await,
+        AuditCommand::Prove(args) => prove::run(args).await,
+        AuditCommand::CheckProof(args) => prove::check(args),
         AuditCommand::Verify(args) => audit_verify::run(args).await,
         AuditCommand::Reconcile(args) => audit_reconcile::run(args).await,
         #[cfg(feature = "archive")]
@@ -130,25 +190,8 @@ pub async fn run(command: AuditCommand) -> anyhow::Result<()> {
     }
 }
 
-async fn list(args: ListArgs) -> anyhow::Result<()> {
-    let query = AuditQuery {
-        actor: args.actor,
-        subject: args.subject,
-        region: args.region,
-        service: args.service,
-        instance: args.instance,
-        method: args.method,
-        path: args.path,
-        status: args.status,
-        outcome: args.outcome,
-        kind: args.kind,
-        run: args.run,
-        from: args.from,
-        to: args.to,
-        q: args.q,
-        limit: args.limit,
-        cursor: args.cursor,
-    };
+async fn search(args: SearchArgs) -> anyhow::Result<()> {
+    let query = AuditQuery { limit: args.limit, cursor: args.cursor, ..args.filters.query() };
     let list = args.connection.client()?.audit_list(&query).await?;
     if args.output.json {
         return print_json(&list);

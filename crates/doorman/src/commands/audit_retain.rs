@@ -82,8 +82,10 @@ pub async fn run(args: RetainArgs) -> anyhow::Result<()> {
         Database::connect(&DatabaseConfig::existing(&url)).await.context("the database cannot be opened")?;
     let retainable = database.retainable(before_ms).await?;
     let mut gone = Vec::new();
-    let ring = KeyRing::open_or_create(&keys, &[KeyUse::Statement], clock)?;
-    let key = ring.signing_key(KeyUse::Statement, now_ms, |_| true).context("there is no statement key")?;
+    let ring = KeyRing::open_or_create(&keys, &[KeyUse::Statement], clock.clone())?;
+    // Made a moment ago, a key signs from then on.
+    let key =
+        ring.signing_key(KeyUse::Statement, clock.now_ms(), |_| true).context("there is no statement key")?;
     let total: u64 = retainable.iter().map(|found| found.left).sum();
     for found in retainable {
         let (writer, below, entries) = (found.writer, found.below, found.entries);

@@ -130,7 +130,7 @@ async fn look(args: &VerifyArgs) -> anyhow::Result<Finding> {
     })
 }
 
-pub(super) fn read_keys(path: &Path) -> anyhow::Result<PublicKeys> {
+pub(crate) fn read_keys(path: &Path) -> anyhow::Result<PublicKeys> {
     let text = std::fs::read_to_string(path).with_context(|| format!("cannot read {}", path.display()))?;
     let keys = PublicKeys::from_jwks(&text).with_context(|| path.display().to_string())?;
     anyhow::ensure!(

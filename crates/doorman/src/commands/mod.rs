@@ -6,11 +6,21 @@ mod audit_archive;
 pub mod audit_reconcile;
 mod audit_retain;
 mod audit_verify;
+pub mod bulk;
 pub mod catalog;
 pub mod config;
 pub mod curl;
 pub mod db;
+pub mod jobs;
 pub mod keys;
 pub mod policy;
 pub mod request;
+pub mod runs;
 pub mod session;
+pub mod watch;
+
+/// Milliseconds since the Unix epoch.
+pub(crate) fn now_ms() -> u64 {
+    let elapsed = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
+    u64::try_from(elapsed.as_millis()).unwrap_or(u64::MAX)
+}

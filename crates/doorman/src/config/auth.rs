@@ -8,6 +8,7 @@ use super::server::{LogConfig, ServerConfig, ServerSection};
 use super::storage::{DatabaseConfig, KeysConfig};
 use doorman_auth::directory::LdapConfig;
 use serde::Deserialize;
+use std::path::PathBuf;
 
 /// Where `auth` listens unless told otherwise.
 pub const DEFAULT_PORT: u16 = 8439;
@@ -21,11 +22,19 @@ pub struct AuthFile {
     keys: KeysConfig,
     directory: Option<LdapConfig>,
     auth: AuthSection,
+    clients: Option<ClientsConfig>,
     log: LogConfig,
 }
 
+/// `[clients]`: whom it answers.
+#[derive(Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ClientsConfig {
+    /// The public keys of `api`: a copy of `public.json` beside its keys; read again when it changes.
+    pub public_file: PathBuf,
+}
+
 /// How `doorman auth` runs.
-#[expect(dead_code, reason = "checked and not run yet: `doorman auth` says so")]
 pub struct AuthRoleConfig {
     /// How it listens.
     pub server: ServerConfig,
@@ -35,6 +44,8 @@ pub struct AuthRoleConfig {
     pub keys: KeysConfig,
     /// How credentials are checked.
     pub auth: AuthConfig,
+    /// Whom it answers.
+    pub clients: ClientsConfig,
     /// What the process tells.
     pub log: LogConfig,
 }
@@ -43,13 +54,24 @@ impl RoleConfig for AuthRoleConfig {
     type File = AuthFile;
 
     fn validate(file: AuthFile, checks: &mut Checks<'_>) -> Option<Self> {
-        for key in ["url", "ca_file"] {
+        for key in ["url", "ca_file", "outage_grace"] {
             checks
                 .refuse_key(&Path::of("auth").key(key), "this is the auth process itself; it asks no other");
         }
+        let help = "`api` proves itself by tokens that it signs with its own key; see [clients]";
+        checks.refuse_key(&Path::of("server").key("tls").key("client_ca_file"), help);
         let server = file.server.validate(DEFAULT_PORT, checks);
         file.database.validate(checks);
+        let help = "add [clients] with public_file, a copy of public.json from the keys of api";
+        checks.require(&Path::of("clients"), file.clients.is_some(), help);
         let auth = file.auth.validate(file.directory, &server.public_url, checks)?;
-        Some(Self { server, database: file.database, keys: file.keys, auth, log: file.log })
+        Some(Self {
+            server,
+            database: file.database,
+            keys: file.keys,
+            auth,
+            clients: file.clients?,
+            log: file.log,
+        })
     }
 }

@@ -18,6 +18,8 @@ pub struct AuthSection {
     #[serde(deserialize_with = "optional_origin::deserialize")]
     url: Option<Url>,
     ca_file: Option<PathBuf>,
+    #[serde(deserialize_with = "duration::deserialize")]
+    outage_grace: Duration,
     issuer: Option<String>,
     #[serde(deserialize_with = "name::deserialize")]
     audience: String,
@@ -52,6 +54,7 @@ impl Default for AuthSection {
         Self {
             url: None,
             ca_file: None,
+            outage_grace: Duration::from_secs(15 * 60),
             issuer: None,
             audience: settings.audience,
             token_ttl: Duration::from_secs(8 * 3_600),
@@ -76,17 +79,21 @@ impl Default for ThrottleSection {
     }
 }
 
+/// The keys of `[auth]` where another process checks credentials.
+const ELSEWHERE: [&str; 3] = ["url", "ca_file", "outage_grace"];
+
 /// Where credentials are checked.
 pub enum AuthSource {
     /// In this process.
     Embedded(Box<AuthConfig>),
     /// By a `doorman auth` process.
-    #[expect(dead_code, reason = "checked and not asked yet: `doorman api` says so")]
     Remote {
         /// Its origin.
         url: Url,
         /// The authority that vouches for it.
         ca_file: Option<PathBuf>,
+        /// How long sessions that it confirmed go on while it is down.
+        outage_grace: Duration,
     },
 }
 
@@ -108,14 +115,16 @@ impl AuthSection {
     ) -> Option<AuthSource> {
         let here = Path::of("auth");
         let Some(url) = self.url.clone() else {
-            checks.refuse_key(&here.key("ca_file"), "it goes with auth.url");
+            for key in ["ca_file", "outage_grace"] {
+                checks.refuse_key(&here.key(key), "it goes with auth.url");
+            }
             return self
                 .validate(directory, public_url, checks)
                 .map(|auth| AuthSource::Embedded(Box::new(auth)));
         };
         let help = "it belongs into the file of the auth process that auth.url names";
         checks.refuse_key(&Path::of("directory"), help);
-        for key in checks.keys(&here).iter().filter(|key| !matches!(key.as_str(), "url" | "ca_file")) {
+        for key in checks.keys(&here).iter().filter(|key| !ELSEWHERE.contains(&key.as_str())) {
             checks.refuse_key(&here.key(key), help);
         }
         if url.scheme() == "http" && !is_loopback(&url) {
@@ -125,7 +134,11 @@ impl AuthSection {
                 "use https and ca_file",
             );
         }
-        Some(AuthSource::Remote { url, ca_file: self.ca_file })
+        if url.scheme() == "https" {
+            let help = "name the authority (PEM) that vouches for the auth process";
+            checks.require(&here.key("ca_file"), self.ca_file.is_some(), help);
+        }
+        Some(AuthSource::Remote { url, ca_file: self.ca_file, outage_grace: self.outage_grace })
     }
 
     /// For a process that checks credentials itself.

@@ -65,7 +65,7 @@ impl Role {
             Self::Proxy
         } else if begins("[[regions") || begins("[policy]") || begins("[journal]") {
             Self::Api
-        } else if begins("[directory]") {
+        } else if begins("[directory]") || begins("[clients]") {
             Self::Auth
         } else {
             Self::Api

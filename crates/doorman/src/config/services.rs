@@ -4,6 +4,7 @@ use super::checks::Checks;
 use super::path::Path;
 use super::units::{duration, origin};
 use doorman_core::target::{is_instance_id, is_service_name};
+use doorman_proxy::Impersonation;
 use serde::Deserialize;
 use std::collections::{BTreeMap, HashSet};
 use std::path::PathBuf;
@@ -28,6 +29,9 @@ pub struct ServiceConfig {
     pub allow_encoded_slash: bool,
     /// `hadoop`, `trino`, `kubernetes` or `header:<Name>`: how the service is told who is calling, besides `Doorman-Identity`.
     pub impersonate: Option<String>,
+    /// With `hadoop`: `user.name`, whom the cluster lets act for others (`hadoop.proxyuser.<name>.*`).
+    #[serde(default = "doorman")]
+    pub impersonate_by: String,
     /// Where its instances are found.
     #[serde(default)]
     pub discovery: Discovery,
@@ -132,6 +136,10 @@ fn five_seconds() -> Duration {
     Duration::from_secs(5)
 }
 
+fn doorman() -> String {
+    "doorman".to_owned()
+}
+
 fn two_seconds() -> Duration {
     Duration::from_secs(2)
 }
@@ -164,10 +172,15 @@ impl ServiceConfig {
             checks.refuse(&here.key("discovery"), "this kind of discovery is not built yet", help);
         }
         if let Some(system) = &self.impersonate
-            && !is_impersonation(system)
+            && let Err(error) = Impersonation::parse(system, &self.impersonate_by)
         {
-            let help = "write hadoop, trino, kubernetes or header:<Name>";
-            checks.refuse(&here.key("impersonate"), format!("`{system}` is not known"), help);
+            checks.refuse(&here.key("impersonate"), format!("`{system}` is not known"), error.to_string());
+        }
+        if self.impersonate.as_deref() != Some("hadoop") {
+            checks.refuse_key(&here.key("impersonate_by"), "it goes with impersonate = \"hadoop\"");
+        } else if self.impersonate_by.is_empty() {
+            let help = "leave it out for `doorman`";
+            checks.refuse(&here.key("impersonate_by"), "this is no name", help);
         }
         if let Some(health) = &self.health {
             health.validate(&here.key("health"), checks);
@@ -241,12 +254,5 @@ impl HealthConfig {
                 "leave them out for the default",
             );
         }
-    }
-}
-
-fn is_impersonation(system: &str) -> bool {
-    match system.strip_prefix("header:") {
-        Some(name) => http::HeaderName::try_from(name).is_ok(),
-        None => matches!(system, "hadoop" | "trino" | "kubernetes"),
     }
 }

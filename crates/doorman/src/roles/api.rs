@@ -1,16 +1,17 @@
 //! `doorman api`: wires the role's parts together and runs it.
 
-use super::front::Front;
+use super::auth::authenticator;
+use super::auth_link::HttpLink;
+use super::front::{Front, Routed};
 use super::{process, sinks, upkeep};
-use crate::config::{ApiConfig, AuthConfig, AuthSource, RegionConfig};
+use crate::config::{ApiConfig, AuthSource, RegionConfig};
 use anyhow::{Context as _, bail};
-use async_trait::async_trait;
 use doorman_api::ApiState;
-use doorman_auth::directory::LdapDirectory;
 use doorman_auth::keys::KEY_HISTORY_FILE;
-use doorman_auth::{AuthError, Authenticator, Clock, IdentityTokens, KeyRing, Revocations, Session};
+use doorman_auth::{
+    Authority, Clock, IdentityStore, IdentityTokens, KeyRing, Remote, RemoteSettings, Revocations,
+};
 use doorman_core::keys::KeyUse;
-use doorman_core::secret::Secret;
 use doorman_core::token;
 use doorman_door::catalog::Catalog;
 use doorman_door::collect::{self, Collecting};
@@ -19,13 +20,13 @@ use doorman_door::poll;
 use doorman_door::rate::RateGate;
 use doorman_door::redact::Redaction;
 use doorman_door::refusals::RefusalGate;
-use doorman_door::{Authenticate, Door, DoorConfig, DoorShared, Peer, Rate};
+use doorman_door::{Door, DoorConfig, DoorShared, Peer, Rate};
 use doorman_net::{Listener, Server};
 use doorman_policy::PolicyStore;
 use doorman_sinks::{Feed, SinkStates};
-use doorman_store::{Database, DatabaseConfig};
+use doorman_store::Database;
 use std::collections::BTreeMap;
-use std::net::{IpAddr, SocketAddr};
+use std::net::SocketAddr;
 use std::path::Path;
 use std::rc::Rc;
 use std::sync::Arc;
@@ -35,6 +36,8 @@ use tokio::runtime::Handle;
 
 /// After a stop was asked for, `/readyz` says so for this long before connections are closed.
 const ANNOUNCE: Duration = Duration::from_secs(2);
+/// A separate `auth` must answer by then; without it nobody could be let in.
+const AUTH_PATIENCE: Duration = Duration::from_secs(30);
 /// The issuer of control tokens, as proxies expect it.
 const CONTROL_ISSUER: &str = doorman_proxy::control::CONTROL_ISSUER;
 
@@ -59,7 +62,7 @@ pub struct Api {
     writer: Writer,
     shared: Arc<DoorShared>,
     /// For `demo`, which adds what belongs to its world.
-    pub authenticator: Authenticator,
+    pub authenticator: Arc<dyn Authority>,
 }
 
 impl Api {
@@ -78,26 +81,6 @@ impl Api {
     }
 }
 
-/// Checks credentials with the authenticator of this process.
-struct Embedded(Authenticator);
-
-#[async_trait]
-impl Authenticate for Embedded {
-    async fn bearer(&self, token: &str, _client_ip: IpAddr) -> Result<(Arc<Session>, u64), AuthError> {
-        let verified = self.0.verify_bearer(token).await?;
-        Ok((verified.session, verified.token_expires_ms))
-    }
-
-    async fn basic(
-        &self,
-        name: &str,
-        password: &Secret,
-        client_ip: IpAddr,
-    ) -> Result<Arc<Session>, AuthError> {
-        self.0.verify_basic(name, password, client_ip).await
-    }
-}
-
 /// Starts `api` on the present runtime.
 ///
 /// # Errors
@@ -106,23 +89,20 @@ pub async fn start(config: ApiConfig) -> anyhow::Result<Api> {
     if cfg!(bench_unaudited) && std::env::var_os("DOORMAN_BENCH_UNAUDITED").is_none() {
         bail!("this binary writes nothing down; it is for one measurement of the bench and serves nobody");
     }
-    let AuthSource::Embedded(auth) = config.auth else {
-        bail!("[auth] url: a separate auth process is not built yet; remove it and add [directory]");
-    };
-    let database = open_database(&config.database).await?;
+    let database = process::open_database(&config.database).await?;
     std::fs::create_dir_all(&config.keys.dir)
         .with_context(|| format!("cannot make {}", config.keys.dir.display()))?;
     let clock = Clock::open(&config.keys.dir.join("clock"))?;
-    let keys = KeyRing::open_or_create(&config.keys.dir, &KeyUse::ALL, clock.clone())?;
-    let issuer = auth.settings.issuer.clone();
-    let authenticator = authenticator(*auth, &keys, &clock, &database).await?;
+    let (authenticator, keys) = authority(config.auth, &config.keys.dir, &clock, &database).await?;
+    let issuer = authenticator.issuer().to_owned();
     let policies = Arc::new(PolicyStore::open(&config.policy.dir)?);
     let catalog = Arc::new(Catalog::new(regions(&config.regions)?));
     let control_token = control_token(&keys, &clock);
     poll::start(catalog.clone(), control_token.clone())?;
     start_collecting(&catalog, control_token, &database, &clock)?;
     let writer =
-        start_journal(&config.journal, &database, &keys, &clock, &authenticator, &policies, &catalog).await?;
+        start_journal(&config.journal, &database, &keys, &clock, &*authenticator, &policies, &catalog)
+            .await?;
     let (now, signer) = (clock.clone(), keys.clone());
     let shared =
         Arc::new(DoorShared {
@@ -140,8 +120,8 @@ pub async fn start(config: ApiConfig) -> anyhow::Result<Api> {
                 burst: rate.burst.unwrap_or(rate.per_second),
             })),
             now_ms: Box::new(move || now.now_ms()),
-            authenticate: Arc::new(Embedded(authenticator.clone())),
-            revocations: authenticator.revocations().clone(),
+            authenticate: authenticator.clone(),
+            revocations: authenticator.store().revocations().clone(),
             policies,
             catalog,
             journal: writer.handle(),
@@ -190,8 +170,7 @@ pub async fn start(config: ApiConfig) -> anyhow::Result<Api> {
     let server = Server::start(listener, threads, "api", move |_| {
         Rc::new(Front {
             door: Door::open(of_threads.clone()),
-            router: router.clone(),
-            control: control.clone(),
+            routed: Routed { router: router.clone(), control: control.clone() },
         })
     })?;
     Ok(Api { server, writer, shared, authenticator })
@@ -201,32 +180,41 @@ fn cores() -> usize {
     std::thread::available_parallelism().map_or(1, usize::from)
 }
 
-async fn open_database(config: &crate::config::DatabaseConfig) -> anyhow::Result<Database> {
-    let url = config.read_url()?;
-    let mut settings = DatabaseConfig::new(url.expose());
-    settings.max_connections = config.max_connections.get();
-    let database = Database::connect(&settings).await.context("the database cannot be reached")?;
-    database.check_durability().await?;
-    database.migrate().await?;
-    Ok(database)
-}
-
-async fn authenticator(
-    config: AuthConfig,
-    keys: &KeyRing,
+/// Who answers for identities, and the keys that this process needs for it.
+async fn authority(
+    source: AuthSource,
+    keys_dir: &Path,
     clock: &Clock,
     database: &Database,
-) -> anyhow::Result<Authenticator> {
-    let directory = Arc::new(LdapDirectory::new(config.directory)?);
-    let revocations = Arc::new(Revocations::open(database).await?);
-    Ok(Authenticator::new(
-        config.settings,
-        keys.clone(),
-        clock.clone(),
-        directory,
-        database.clone(),
-        revocations,
-    ))
+) -> anyhow::Result<(Arc<dyn Authority>, KeyRing)> {
+    match source {
+        AuthSource::Embedded(auth) => {
+            let keys = KeyRing::open_or_create(keys_dir, &KeyUse::ALL, clock.clone())?;
+            let authenticator = authenticator(*auth, &keys, clock, database).await?;
+            Ok((Arc::new(authenticator), keys))
+        }
+        AuthSource::Remote { url, ca_file, outage_grace } => {
+            let uses = [KeyUse::Statement, KeyUse::Control, KeyUse::Identity];
+            let keys = KeyRing::open_or_create(keys_dir, &uses, clock.clone())?;
+            let link = || HttpLink::new(url.clone(), ca_file.as_deref(), keys.clone(), clock.clone());
+            let revocations = Arc::new(Revocations::open(database).await?);
+            let store = IdentityStore::new(clock.clone(), database.clone(), revocations);
+            let settings = RemoteSettings { grace: outage_grace };
+            let deadline = tokio::time::Instant::now() + AUTH_PATIENCE;
+            loop {
+                match Remote::open(Box::new(link()?), &settings, store.clone(), keys.clone()).await {
+                    Ok(remote) => return Ok((Arc::new(remote), keys)),
+                    Err(error) if tokio::time::Instant::now() >= deadline => {
+                        return Err(error).with_context(|| format!("[auth] url {url}"));
+                    }
+                    Err(error) => {
+                        tracing::warn!(%error, "waiting for the auth process");
+                        tokio::time::sleep(Duration::from_millis(500)).await;
+                    }
+                }
+            }
+        }
+    }
 }
 
 fn regions(configured: &[RegionConfig]) -> anyhow::Result<BTreeMap<String, Vec<Arc<Peer>>>> {
@@ -281,7 +269,7 @@ async fn start_journal(
     database: &Database,
     keys: &KeyRing,
     clock: &Clock,
-    authenticator: &Authenticator,
+    authenticator: &dyn Authority,
     policies: &Arc<PolicyStore>,
     catalog: &Arc<Catalog>,
 ) -> anyhow::Result<Writer> {
@@ -300,7 +288,7 @@ async fn start_journal(
         signing_key: Box::new(move || {
             signer.signing_key(KeyUse::Statement, signer_clock.now_ms(), |id| known.all_trust(id))
         }),
-        revocations: authenticator.revocations().clone(),
+        revocations: authenticator.store().revocations().clone(),
         policy_version: Box::new(move || policies.version()),
     };
     Ok(Writer::start(database.clone(), journal, around).await?)

@@ -5,7 +5,7 @@ use super::{api, process, proxy};
 use crate::cli::DemoArgs;
 use crate::config::{self, Environment, Files};
 use anyhow::Context as _;
-use doorman_auth::{Authenticator, Clock, KeyRing, ServiceChange};
+use doorman_auth::{Authority, Clock, KeyRing, ServiceChange};
 use doorman_core::keys::KeyUse;
 use doorman_core::secret::Secret;
 use doorman_policy::demo_policies;
@@ -48,7 +48,7 @@ pub fn run(args: DemoArgs, environment: &Environment) -> anyhow::Result<()> {
     process::start_log(&config.log);
     let running = runtime.block_on(async {
         let running = api::start(config).await?;
-        add_service_account(&running.authenticator).await?;
+        add_service_account(&*running.authenticator).await?;
         anyhow::Ok(running)
     })?;
     runtime.block_on(wait_until_reachable(running.address()));
@@ -117,9 +117,9 @@ async fn start_samples(region: &str, jwks: SocketAddr) -> anyhow::Result<(Vec<Se
     Ok((services, vec![echo, companies]))
 }
 
-async fn add_service_account(authenticator: &Authenticator) -> anyhow::Result<()> {
+async fn add_service_account(authenticator: &dyn Authority) -> anyhow::Result<()> {
     let (name, secret) = SERVICE_ACCOUNT;
-    if authenticator.service(name).await.is_ok() {
+    if authenticator.store().service(name).await.is_ok() {
         return Ok(());
     }
     let set = ServiceChange {

@@ -5,6 +5,7 @@ pub mod auth;
 pub mod demo;
 pub mod proxy;
 
+mod auth_link;
 mod demo_files;
 mod front;
 mod process;

@@ -3,6 +3,7 @@
 use crate::config::{LogConfig, LogFormat, TlsConfig};
 use anyhow::Context as _;
 use doorman_net::tls;
+use doorman_store::{Database, DatabaseConfig};
 use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle};
 use std::path::Path;
 use std::sync::{Arc, OnceLock};
@@ -71,4 +72,18 @@ pub fn metrics() -> PrometheusHandle {
             handle
         })
         .clone()
+}
+
+/// The database, with its tables up to date.
+///
+/// # Errors
+/// When it cannot be reached, or could lose what it acknowledged.
+pub async fn open_database(config: &crate::config::DatabaseConfig) -> anyhow::Result<Database> {
+    let url = config.read_url()?;
+    let mut settings = DatabaseConfig::new(url.expose());
+    settings.max_connections = config.max_connections.get();
+    let database = Database::connect(&settings).await.context("the database cannot be reached")?;
+    database.check_durability().await?;
+    database.migrate().await?;
+    Ok(database)
 }

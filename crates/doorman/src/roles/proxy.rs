@@ -5,7 +5,8 @@ use crate::config::{Discovery, InstanceConfig, Protocol, ProxyConfig, ServiceCon
 use anyhow::{Context as _, bail};
 use doorman_proxy as proxy;
 use doorman_proxy::{
-    HealthSettings, InstanceSettings, Peer, Proxy, ProxySettings, ReceiptSettings, ServiceSettings,
+    HealthSettings, Impersonation, InstanceSettings, Peer, Proxy, ProxySettings, ReceiptSettings,
+    ServiceSettings,
 };
 
 /// Bodies up to this are read whole; the limit of `api` must not be larger.
@@ -56,10 +57,9 @@ fn service(config: ServiceConfig) -> anyhow::Result<ServiceSettings> {
     if config.discovery != Discovery::Static {
         bail!("service {}: only `discovery = \"static\"` is built", config.name);
     }
-    if config.impersonate.is_some() {
-        // Silently left out, a client could name anybody in the system's own way.
-        bail!("service {}: `impersonate` is not built yet; remove it", config.name);
-    }
+    let impersonation = config.impersonate.as_deref();
+    let impersonation = impersonation.map(|style| Impersonation::parse(style, &config.impersonate_by));
+    let impersonation = impersonation.transpose().with_context(|| format!("service {}", config.name))?;
     let tls = match &config.tls {
         None => None,
         Some(tls) => process::link_tls(
@@ -91,6 +91,7 @@ fn service(config: ServiceConfig) -> anyhow::Result<ServiceSettings> {
             timeout: health.timeout,
         }),
         takes_slash: config.allow_encoded_slash,
+        impersonation,
         instances: config.instances.into_iter().map(instance).collect::<anyhow::Result<_>>()?,
         name: config.name,
     })

@@ -1,7 +1,7 @@
 //! What `api` does again and again beside answering requests.
 
 use super::settle::Settled;
-use doorman_auth::Authenticator;
+use doorman_auth::Authority;
 use doorman_core::id::AuditId;
 use doorman_core::record::{Kind, OutcomeState, Record};
 use doorman_door::DoorShared;
@@ -12,7 +12,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 /// Learns revocations and keys, reads groups anew. Ends with the process.
-pub async fn tend_sessions(authenticator: Authenticator) {
+pub async fn tend_sessions(authenticator: Arc<dyn Authority>) {
     let mut seconds = tokio::time::interval(Duration::from_secs(1));
     seconds.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
     loop {

@@ -10,6 +10,7 @@
 )]
 
 mod audit;
+mod auth;
 mod config;
 mod curl;
 mod delegation;
@@ -18,6 +19,7 @@ mod fake;
 mod framing;
 mod headers;
 mod help;
+mod impersonate;
 mod lifecycle;
 mod links;
 mod local;
@@ -25,6 +27,7 @@ mod log;
 mod passes;
 mod receipts;
 mod request;
+mod retry;
 mod session;
 mod shell;
 mod smoke;

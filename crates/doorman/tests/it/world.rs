@@ -62,6 +62,7 @@ pub struct Plan {
     proxy_toml: String,
     tls: bool,
     relayed: bool,
+    auth: Option<(String, String)>,
 }
 
 /// A service beside the usual ones, in every region.
@@ -141,6 +142,12 @@ impl Plan {
         self
     }
 
+    /// With a `doorman auth` of its own; `of_auth` and `of_api` are further lines of their `[auth]`.
+    pub fn auth_apart(mut self, of_auth: &str, of_api: &str) -> Self {
+        self.auth = Some((of_auth.to_owned(), of_api.to_owned()));
+        self
+    }
+
     /// Starts everything and waits until it serves.
     pub async fn start(self) -> World {
         World::from(self).await
@@ -153,6 +160,7 @@ pub struct World {
     ca: Option<Ca>,
     database_url: String,
     apis: Vec<Process>,
+    auth: Option<Process>,
     proxies: BTreeMap<String, Vec<Process>>,
     relays: BTreeMap<String, Vec<Relay>>,
     recorders: BTreeMap<(String, String), Recorder>,
@@ -181,6 +189,7 @@ impl World {
             proxy_toml: String::new(),
             tls: false,
             relayed: false,
+            auth: None,
         }
     }
 
@@ -237,6 +246,11 @@ impl World {
                 links.entry(region.clone()).or_insert_with(Vec::new).push(address);
             }
         }
+        let auth = plan.auth.as_ref().map(|(of_auth, _)| {
+            Process::auth(files::write_auth(data, ca.as_ref(), &database_url, ldap.addr(), of_auth))
+        });
+        let of_apis = auth.as_ref().zip(plan.auth.as_ref());
+        let of_apis = of_apis.map(|(auth, (_, of_api))| (auth.address(), of_api.as_str()));
         let apis = (0..plan.apis).map(|number| {
             let database = &database_url;
             let files = files::Api {
@@ -245,14 +259,17 @@ impl World {
                 ca: ca.as_ref(),
                 database,
                 ldap: ldap.addr(),
+                auth: of_apis,
                 more: &plan.api_toml,
             };
             Process::api(files.write(&links))
         });
         let apis = apis.collect();
         let world =
-            Self { dir, ca, database_url, apis, proxies, relays, recorders, ldap, _services: services };
+            Self { dir, ca, database_url, apis, auth, proxies, relays, recorders, ldap, _services: services };
         world.proxies.values().flatten().for_each(Process::start);
+        // It makes the tables.
+        world.auth.iter().for_each(Process::start);
         for api in &world.apis {
             // One after the other: the first makes the tables.
             api.start();
@@ -276,6 +293,11 @@ impl World {
     /// The authority behind all certificates of a world with TLS.
     pub fn ca(&self) -> &Ca {
         self.ca.as_ref().expect("the world was not planned with tls()")
+    }
+
+    /// The separate `auth`, in a world that was planned with `auth_apart()`.
+    pub fn auth(&self) -> &Process {
+        self.auth.as_ref().expect("the world was not planned with auth_apart()")
     }
 
     /// A replica of `api`, from 0.

@@ -167,6 +167,29 @@ impl Database {
         row.map(|row| Ok((WriterId(row.array(0)?), AuditId(row.array(1)?)))).transpose()
     }
 
+    /// The batch that an entry, an outcome or a second pass belongs to; `None` when there is no such entry, or no
+    /// statement covers it.
+    pub async fn batch_of(&self, id: AuditId) -> Result<Option<(WriterId, StoredBatch)>, StoreError> {
+        let sql = "SELECT writer FROM journal WHERE id = ?";
+        let Some(row) = self.pool.row(sql, args![id.0]).await? else { return Ok(None) };
+        let writer = WriterId(row.array(0)?);
+        let sql = "SELECT MAX(number) FROM statement WHERE writer = ?";
+        let newest = self.pool.row(sql, args![writer.0]).await?;
+        let Some(newest) = newest.map(|row| row.opt_uint(0)).transpose()?.flatten() else { return Ok(None) };
+        // Ids rise with the numbers, and no index holds them by id.
+        let (mut low, mut high) = (0, newest);
+        let sql = "SELECT last_id FROM statement WHERE writer = ? AND number = ?";
+        while low < high {
+            let middle = low + (high - low) / 2;
+            let row = self.pool.row(sql, args![writer.0, middle]).await?;
+            let last = row.map(|row| row.array(0)).transpose()?.map(AuditId);
+            if last.is_some_and(|last| last >= id) { high = middle } else { low = middle + 1 }
+        }
+        let batch = self.read_batches(writer, low).await?.next().await?;
+        let batch = batch.filter(|batch| batch.entries.iter().any(|entry| entry.id == id));
+        Ok(batch.map(|batch| (writer, batch)))
+    }
+
     /// A writer's batches from number `from` on.
     pub async fn read_batches(&self, writer: WriterId, from: u64) -> Result<BatchReader, StoreError> {
         let sql =

@@ -66,6 +66,8 @@ pub(super) struct Api<'a> {
     pub ca: Option<&'a Ca>,
     pub database: &'a str,
     pub ldap: SocketAddr,
+    /// A separate `auth`, and what `[auth]` says besides.
+    pub auth: Option<(SocketAddr, &'a str)>,
     pub more: &'a str,
 }
 
@@ -73,21 +75,26 @@ impl Api<'_> {
     /// Writes the file; gives its path, and where the process will listen.
     pub fn write(&self, links: &BTreeMap<String, Vec<SocketAddr>>) -> (PathBuf, SocketAddr) {
         let listen = own_port();
-        let password = self.data.join("directory-password");
-        write(&password, "doorman-demo");
         let at = |name: &str| self.data.join(name);
         let mut text = server(listen, SAME_FOR_ALL, self.ca.map(|ca| (ca, false)));
         write!(
             text,
-            "[database]\nurl = {:?}\n\n[keys]\ndir = {:?}\n\n[policy]\ndir = {:?}\n\n\
-             [directory]\nkind = \"openldap\"\nurls = [\"ldap://{}\"]\nbase_dns = [\"dc=demo\"]\nstart_tls = false\n\
-             bind_dn = \"cn=doorman,dc=demo\"\nbind_password_file = {password:?}\n\n",
+            "[database]\nurl = {:?}\n\n[keys]\ndir = {:?}\n\n[policy]\ndir = {:?}\n\n",
             self.database,
             at("keys"),
             at("policies"),
-            self.ldap,
         )
         .unwrap();
+        match self.auth {
+            None => text.push_str(&directory(self.data, self.ldap)),
+            Some((address, more)) => {
+                let (scheme, ca) = match self.ca {
+                    None => ("http", String::new()),
+                    Some(ca) => ("https", format!("ca_file = {:?}\n", ca.cert())),
+                };
+                write!(text, "[auth]\nurl = \"{scheme}://{address}\"\n{ca}{more}\n").unwrap();
+            }
+        }
         // The rest of [journal] may come from the plan.
         let statements =
             format!("[journal]\nstatements = {:?}\n", at(&format!("statements-{}", self.number)));
@@ -116,6 +123,39 @@ impl Api<'_> {
             pair.key
         )
     }
+}
+
+fn directory(data: &Path, ldap: SocketAddr) -> String {
+    let password = data.join("directory-password");
+    write(&password, "doorman-demo");
+    format!(
+        "[directory]\nkind = \"openldap\"\nurls = [\"ldap://{ldap}\"]\nbase_dns = [\"dc=demo\"]\nstart_tls = false\n\
+         bind_dn = \"cn=doorman,dc=demo\"\nbind_password_file = {password:?}\n\n"
+    )
+}
+
+/// Writes the file of an `auth`; gives its path, and where the process will listen.
+pub(super) fn write_auth(
+    data: &Path,
+    ca: Option<&Ca>,
+    database: &str,
+    ldap: SocketAddr,
+    more: &str,
+) -> (PathBuf, SocketAddr) {
+    let listen = own_port();
+    let mut text = server(listen, "", ca.map(|ca| (ca, false)));
+    write!(
+        text,
+        "[database]\nurl = {database:?}\n\n[keys]\ndir = {:?}\n\n[clients]\npublic_file = {:?}\n\n{}\
+         [auth]\nissuer = \"http://doorman.test\"\n{more}\n",
+        data.join("auth-keys"),
+        data.join("keys/public.json"),
+        directory(data, ldap),
+    )
+    .unwrap();
+    let path = data.join("config/auth.toml");
+    write(&path, &text);
+    (path, listen)
 }
 
 /// What goes into the file of a proxy.

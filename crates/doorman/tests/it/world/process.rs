@@ -4,7 +4,7 @@ use doorman_testkit::daemon::{Account, Daemon};
 use std::net::{SocketAddr, TcpStream};
 use std::path::PathBuf;
 
-/// `doorman api` or `doorman proxy`, running or not. Dropping it kills it.
+/// `doorman api`, `proxy` or `auth`, running or not. Dropping it kills it.
 pub struct Process {
     daemon: Daemon,
     address: SocketAddr,
@@ -17,6 +17,10 @@ impl Process {
 
     pub(super) fn proxy((config, address): (PathBuf, SocketAddr)) -> Self {
         Self::new("proxy", config, address)
+    }
+
+    pub(super) fn auth((config, address): (PathBuf, SocketAddr)) -> Self {
+        Self::new("auth", config, address)
     }
 
     fn new(role: &str, config: PathBuf, address: SocketAddr) -> Self {

@@ -1,6 +1,6 @@
 //! Sessions as their owners and administrators see them.
 
-use super::Authenticator;
+use super::IdentityStore;
 use crate::AuthError;
 use crate::session::{SessionFacts, SessionId};
 use doorman_core::principal::Principal;
@@ -30,7 +30,7 @@ impl SessionInfo {
     }
 }
 
-impl Authenticator {
+impl IdentityStore {
     /// A page of live sessions, newest first, and the cursor of the next: of one principal or of all. Personal tokens
     /// are left out, so a page may be short.
     ///
@@ -50,7 +50,7 @@ impl Authenticator {
     /// A page of live personal tokens, newest first, and the cursor of the next: of one principal or of all.
     ///
     /// # Errors
-    /// As [`Authenticator::list_sessions`].
+    /// As [`IdentityStore::list_sessions`].
     pub async fn list_tokens(
         &self,
         of: Option<&Principal>,
@@ -63,10 +63,10 @@ impl Authenticator {
     /// A session or personal token by its id, if it is still live: for checks of who owns it.
     ///
     /// # Errors
-    /// As [`Authenticator::list_sessions`].
+    /// As [`IdentityStore::list_sessions`].
     pub async fn session_info(&self, id: &SessionId) -> Result<Option<SessionInfo>, AuthError> {
-        let now_ms = self.0.clock.now_ms();
-        let row = self.0.database.session(id).await?;
+        let now_ms = self.clock.now_ms();
+        let row = self.database.session(id).await?;
         let row = row.filter(|row| row.revoked_ms.is_none() && row.expires_ms > now_ms);
         row.map(SessionInfo::from_row).transpose()
     }
@@ -74,7 +74,7 @@ impl Authenticator {
     /// Ends every session and token of a principal; how many.
     ///
     /// # Errors
-    /// As [`Authenticator::list_sessions`].
+    /// As [`IdentityStore::list_sessions`].
     pub async fn revoke_all_of(&self, principal: &Principal) -> Result<usize, AuthError> {
         let mut ended = 0;
         loop {
@@ -114,9 +114,9 @@ impl Authenticator {
         limit: u32,
     ) -> Result<(Vec<SessionInfo>, Option<String>), AuthError> {
         let principal = of.map(Principal::to_string);
-        let live_at_ms = Some(self.0.clock.now_ms());
+        let live_at_ms = Some(self.clock.now_ms());
         let filter = SessionFilter { principal: principal.as_deref(), kind, live_at_ms };
-        let (rows, next) = self.0.database.sessions_page(&filter, cursor, limit).await?;
+        let (rows, next) = self.database.sessions_page(&filter, cursor, limit).await?;
         let page = rows.into_iter().map(SessionInfo::from_row).collect::<Result<_, _>>()?;
         Ok((page, next))
     }

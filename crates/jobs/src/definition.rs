@@ -1,0 +1,149 @@
+//! A job as a whole: everything that is wrong with it, in one go.
+
+use crate::input::{self, Limits, Report};
+use crate::schedule::Schedule;
+use crate::template::{Destination, Template};
+use doorman_core::rollout::{self, JobSpec, Plan, Problem, Problems, Row};
+use serde_json::Value;
+
+const LONGEST_NAME: usize = 200;
+const LONGEST_DESCRIPTION: usize = 10_000;
+
+/// A job that was checked.
+#[derive(Clone, Debug)]
+pub struct Definition {
+    /// As it was written, to be stored.
+    pub spec: JobSpec,
+    /// What is sent.
+    pub template: Template,
+    /// How the rollout goes.
+    pub plan: Plan,
+    /// When it runs by itself.
+    pub schedule: Option<Schedule>,
+    /// What is inside `input`, if it is.
+    pub inline: Option<InlineInput>,
+}
+
+/// Rows that stand inside a job.
+#[derive(Clone, PartialEq, Debug)]
+pub struct InlineInput {
+    /// The columns.
+    pub columns: Vec<String>,
+    /// How many rows there are, and duplicates that are left out.
+    pub report: Report,
+}
+
+impl Definition {
+    /// Reads and checks a job.
+    ///
+    /// # Errors
+    /// Everything that is wrong with it.
+    pub fn parse(value: Value, limits: Limits) -> Result<Self, Vec<Problem>> {
+        Self::check(rollout::decode(value)?, limits)
+    }
+
+    /// Checks a job: also each row that stands inside it, whether a request can be made of it.
+    ///
+    /// # Errors
+    /// Everything that is wrong with it.
+    pub fn check(spec: JobSpec, limits: Limits) -> Result<Self, Vec<Problem>> {
+        let mut problems = Problems::new();
+        check_names(&spec, &mut problems);
+        let template = gather(Template::compile(&spec.request), &mut problems);
+        let plan = gather(Plan::check(&spec.plan, &spec.request.regions), &mut problems);
+        let schedule =
+            spec.schedule.as_ref().and_then(|schedule| gather(Schedule::check(schedule), &mut problems));
+        let inline = gather(check_inline(&spec, template.as_ref(), limits), &mut problems).flatten();
+        match (template, plan) {
+            (Some(template), Some(plan)) => {
+                problems.into_result(Self { spec, template, plan, schedule, inline })
+            }
+            _ => Err(problems.into_vec()),
+        }
+    }
+}
+
+fn gather<T>(checked: Result<T, Vec<Problem>>, problems: &mut Problems) -> Option<T> {
+    checked.map_err(|more| problems.extend(more)).ok()
+}
+
+fn check_names(spec: &JobSpec, problems: &mut Problems) {
+    check_text("name", &spec.name, LONGEST_NAME, problems);
+    check_text("folder", &spec.folder, LONGEST_NAME, problems);
+    let is_folder = |part: &str| {
+        !matches!(part, "" | "." | "..")
+            && part.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.'))
+    };
+    if !spec.folder.is_empty() && !spec.folder.split('/').all(is_folder) {
+        problems.add("folder", "is no folder: letters, digits, '-', '_' and '.', parted by single slashes");
+    }
+    if spec.description.len() > LONGEST_DESCRIPTION {
+        problems.add("description", format!("is longer than {LONGEST_DESCRIPTION} bytes"));
+    }
+}
+
+fn check_text(field: &str, text: &str, longest: usize, problems: &mut Problems) {
+    if text.trim().is_empty() {
+        problems.add(field, "is missing");
+    } else if text.len() > longest || text.contains(char::is_control) {
+        problems.add(field, format!("is longer than {longest} bytes, or has control characters"));
+    }
+}
+
+fn check_inline(
+    spec: &JobSpec,
+    template: Option<&Template>,
+    limits: Limits,
+) -> Result<Option<InlineInput>, Vec<Problem>> {
+    let Some(input) = &spec.input else { return Ok(None) };
+    let Some(mut reader) = input::open_inline(input, limits)? else { return Ok(None) };
+    let field = if input.rows.is_some() {
+        "rows"
+    } else if input.csv.is_some() {
+        "csv"
+    } else {
+        "jsonl"
+    };
+    let refuse = |error: input::ReadError| {
+        vec![Problem { field: format!("input.{field}"), detail: error.to_string() }]
+    };
+    let mut columns_checked = false;
+    while let Some(row) = reader.next_row().map_err(refuse)? {
+        let Some(template) = template else { continue };
+        if !columns_checked {
+            template.check_columns(reader.columns())?;
+            columns_checked = true;
+        }
+        let problem = check_row(template, row.line, &row.values);
+        problem.into_iter().for_each(|problem| reader.reject_given(problem));
+    }
+    let columns = reader.columns().to_vec();
+    if let (Some(template), false) = (template, columns_checked) {
+        template.check_columns(&columns)?;
+    }
+    let report = reader.report().clone();
+    let mut problems: Vec<Problem> = report
+        .problems
+        .iter()
+        .map(|problem| Problem { field: format!("input.{field}"), detail: problem.to_string() })
+        .collect();
+    let untold = report.problem_count - report.problems.len() as u64;
+    if untold > 0 {
+        problems
+            .push(Problem { field: format!("input.{field}"), detail: format!("and {untold} more bad rows") });
+    }
+    if report.rows == 0 && problems.is_empty() {
+        problems.push(Problem { field: format!("input.{field}"), detail: "has no rows".to_owned() });
+    }
+    if problems.is_empty() { Ok(Some(InlineInput { columns, report })) } else { Err(problems) }
+}
+
+/// Whether a request can be made of a row, wherever the job sends it.
+pub fn check_row(template: &Template, line: u64, row: &Row) -> Option<input::RowProblem> {
+    let to = Destination { region: template.regions().first().map(|region| &**region), instance: None };
+    template.render(row, to).err().map(|error| input::RowProblem {
+        line,
+        column: error.column.map(Into::into),
+        detail: error.detail,
+    })
+}
