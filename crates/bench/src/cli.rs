@@ -40,8 +40,11 @@ pub struct Comparison {
     #[arg(long, value_delimiter = ',', value_name = "NAME,…")]
     pub only: Vec<String>,
     /// What to measure
-    #[arg(long, value_delimiter = ',', default_value = "throughput,memory,bodies")]
+    #[arg(long, value_delimiter = ',', default_value = "throughput,attempts,memory,bodies")]
     pub scenarios: Vec<Scenario>,
+    /// Calls of `POST /auth/v1/verify` in the scenario `delegated` [default: 1000000, with --quick 20000]
+    #[arg(long, value_name = "N")]
+    pub verify_calls: Option<u64>,
     /// How often every chain is measured [default: 5, with --quick 2]
     #[arg(long)]
     pub rounds: Option<usize>,
@@ -74,8 +77,12 @@ pub struct Comparison {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub enum Scenario {
     Throughput,
+    /// Durable attempts a second on each database, with and without a delay at each flush
+    Attempts,
     Memory,
     Bodies,
+    /// A service that acts for a user, and many questions whether a token is good
+    Delegated,
 }
 
 #[derive(Debug, Args)]

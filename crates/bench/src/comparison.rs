@@ -2,7 +2,8 @@
 
 use std::fs;
 use std::net::SocketAddr;
-use std::path::Path;
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
 
@@ -12,8 +13,9 @@ use crate::chains::{Chain, Database, Direct, Doorman, Envoy, Haproxy, Nginx, Run
 use crate::cli::{Comparison, Scenario};
 use crate::credentials::Credentials;
 use crate::process::Server;
-use crate::rounds::{self, ALONE, CROWD, MAIN, Plan, STEADY, Shot};
+use crate::rounds::{self, ALONE, CROWD, Load, MAIN, Plan, STEADY, Shot};
 use crate::scenarios::bodies::{self, Direction, Transfer};
+use crate::scenarios::delegated::{self, Service, Verified};
 use crate::scenarios::memory::{self, Memory};
 use crate::targets::{self, DELAYED, DOORMAN, Findings, MARIADB, POSTGRES, UNAUDITED, UNAUDITED_MARIADB};
 use crate::{meter, report};
@@ -25,23 +27,43 @@ const QUICK_BODY: u64 = 1 << 28;
 /// Large bodies are slow: not every round needs them.
 const MAX_BODY_ROUNDS: usize = 3;
 const FLUSH_DELAY: Duration = Duration::from_millis(2);
+/// Callers at the same time when durable attempts are counted.
+const CALLERS: [usize; 4] = [1, 16, 64, 256];
 
 /// Runs the comparison as asked on the command line.
 pub fn run(options: &Comparison) -> Result<()> {
     let disk = options.disk.clone().unwrap_or_else(std::env::temp_dir);
     let directory = tempfile::Builder::new().prefix("doorman-bench-").tempdir_in(&disk)?;
+    // Database servers run under accounts of their own and load a library from here.
+    fs::set_permissions(directory.path(), fs::Permissions::from_mode(0o711))?;
     let bench = Bench::prepare(options, &disk, directory.path())?;
     let chains = select_chains(options)?;
     let wants = |scenario| options.scenarios.contains(&scenario);
 
     let memory = if wants(Scenario::Memory) { bench.measure_memory(&chains)? } else { Vec::new() };
     let transfers = if wants(Scenario::Bodies) { bench.measure_bodies(&chains)? } else { Vec::new() };
-    let shots = if wants(Scenario::Throughput) { bench.measure_rounds(chains)? } else { Vec::new() };
+    let (delegated, verified) = if wants(Scenario::Delegated) {
+        let (shots, verified) = bench.measure_delegation(&chains)?;
+        (shots, Some(verified))
+    } else {
+        Default::default()
+    };
+    let mut shots = if wants(Scenario::Throughput) { bench.measure_rounds(chains)? } else { Vec::new() };
+    shots.extend(delegated);
 
-    let findings = Findings { shots: &shots, memory: &memory, transfers: &transfers };
+    let attempts = if wants(Scenario::Attempts) { bench.measure_attempts()? } else { Vec::new() };
+
+    let findings = Findings {
+        shots: &shots,
+        attempts: &attempts,
+        memory: &memory,
+        transfers: &transfers,
+        verified: verified.as_ref(),
+    };
     let rows = targets::judge(&findings);
     println!();
     report::print_medians(&shots);
+    report::print_attempts(&attempts);
     report::print_scenarios(&findings);
     report::print_targets(&rows);
     if let Some(file) = &options.json {
@@ -50,11 +72,16 @@ pub fn run(options: &Comparison) -> Result<()> {
     Ok(())
 }
 
-/// All chains that exist under these options, or those named.
-fn select_chains(options: &Comparison) -> Result<Vec<Box<dyn Chain>>> {
+/// The door's binary: the one named, or the one beside this.
+fn door_binary(options: &Comparison) -> Result<PathBuf> {
     let own = std::env::current_exe()?;
     let beside = own.parent().map(|parent| parent.join("doorman")).context("this binary lies nowhere")?;
-    let binary = options.doorman.clone().unwrap_or(beside);
+    Ok(options.doorman.clone().unwrap_or(beside))
+}
+
+/// All chains that exist under these options, or those named.
+fn select_chains(options: &Comparison) -> Result<Vec<Box<dyn Chain>>> {
+    let binary = door_binary(options)?;
     let doorman = |name: &str, binary: &Path, database, flush_delay| -> Box<dyn Chain> {
         Box::new(Doorman { name: name.to_owned(), binary: binary.to_owned(), database, flush_delay })
     };
@@ -111,7 +138,7 @@ impl<'a> Bench<'a> {
     /// A chain of its own for `purpose`, checked.
     fn start(&self, chain: &dyn Chain, purpose: &str) -> Result<Running> {
         let name = chain.name();
-        let directory = self.directory.join(format!("{purpose}-{}", name.replace('/', "-")));
+        let directory = self.directory.join(format!("{purpose}-{}", name.replace(['/', ' '], "-")));
         fs::create_dir_all(&directory)?;
         let site = Site {
             directory,
@@ -138,19 +165,52 @@ impl<'a> Bench<'a> {
             let started = self.start(chain.as_ref(), "rounds")?;
             running.push((chain, started));
         }
-        let seconds = self.options.seconds.unwrap_or(if self.options.quick { 1.5 } else { 3.0 });
-        let plan = Plan {
-            rounds: self.rounds()?,
-            warm_up: WARM_UP,
-            duration: Duration::try_from_secs_f64(seconds)?,
-            loads: vec![MAIN, STEADY, ALONE, CROWD],
-            load_threads: self.options.load_threads,
-            counter: meter::counts_instructions().then(|| self.directory.join("perf")),
-        };
+        let plan = self.plan(vec![MAIN, STEADY, ALONE, CROWD])?;
         if plan.counter.is_none() {
             eprintln!("this machine counts no instructions: CPU time stands in for them");
         }
         rounds::run(&running, &plan)
+    }
+
+    fn measure_delegation(&self, chains: &[Box<dyn Chain>]) -> Result<(Vec<Shot>, Verified)> {
+        let chain = chains.iter().find(|chain| chain.name() == DOORMAN);
+        let chain = chain.with_context(|| format!("the scenario `delegated` needs the chain {DOORMAN}"))?;
+        let running = self.start(chain.as_ref(), "delegated")?;
+        let service = Service::make(running.target.address()).context("making a service account")?;
+        let shots = delegated::compare(&running, &service, &self.plan(vec![MAIN])?)?;
+        let calls = self.options.verify_calls.unwrap_or(if self.options.quick { 20_000 } else { 1_000_000 });
+        let verified = delegated::verify(&running, &service, calls)?;
+        eprintln!("{calls} calls of verify: {:+.1} MiB", verified.rise());
+        Ok((shots, verified))
+    }
+
+    fn plan(&self, loads: Vec<Load>) -> Result<Plan> {
+        let seconds = self.options.seconds.unwrap_or(if self.options.quick { 1.5 } else { 3.0 });
+        Ok(Plan {
+            rounds: self.rounds()?,
+            warm_up: WARM_UP,
+            duration: Duration::try_from_secs_f64(seconds)?,
+            loads,
+            load_threads: self.options.load_threads,
+            counter: meter::counts_instructions().then(|| self.directory.join("perf")),
+        })
+    }
+
+    /// Each answered request is one attempt that was durable before it was sent.
+    fn measure_attempts(&self) -> Result<Vec<Shot>> {
+        let binary = door_binary(self.options)?;
+        let databases =
+            [("SQLite", Database::Sqlite), ("MariaDB", Database::Mariadb), ("Postgres", Database::Postgres)];
+        let mut running: Vec<(Box<dyn Chain>, Running)> = Vec::new();
+        for (delay, suffix) in [(Duration::ZERO, ""), (FLUSH_DELAY, " +2 ms")] {
+            for (name, database) in databases {
+                let name = format!("{name}{suffix}");
+                let chain = Box::new(Doorman { name, binary: binary.clone(), database, flush_delay: delay });
+                let started = self.start(&*chain, "attempts")?;
+                running.push((chain, started));
+            }
+        }
+        rounds::run(&running, &self.plan(CALLERS.map(Load::Closed).into())?)
     }
 
     fn measure_memory(&self, chains: &[Box<dyn Chain>]) -> Result<Vec<Memory>> {

@@ -9,14 +9,20 @@ use anyhow::Result;
 
 use crate::process::run;
 
-/// Adds `delay` to every `fsync` and `fdatasync` of `command`. The library is compiled into `directory` with `cc`.
-pub fn apply(command: &mut Command, delay: Duration, directory: &Path) -> Result<()> {
+/// What adds `delay` to every `fsync` and `fdatasync` of a process: variables of its environment; none without a delay.
+/// The library is compiled into `directory` with `cc`.
+pub fn environment(delay: Duration, directory: &Path) -> Result<Vec<(String, String)>> {
+    if delay.is_zero() {
+        return Ok(Vec::new());
+    }
     let source = directory.join("flush_delay.c");
     let library = directory.join("libflush_delay.so");
     fs::write(&source, include_str!("flush_delay.c"))?;
     run(Command::new("cc").args(["-O2", "-shared", "-fPIC", "-o"]).arg(&library).arg(&source).arg("-ldl"))?;
-    command.env("LD_PRELOAD", library).env("FLUSH_DELAY_MICROSECONDS", delay.as_micros().to_string());
-    Ok(())
+    Ok(vec![
+        ("LD_PRELOAD".to_owned(), library.display().to_string()),
+        ("FLUSH_DELAY_MICROSECONDS".to_owned(), delay.as_micros().to_string()),
+    ])
 }
 
 #[cfg(test)]
@@ -30,7 +36,7 @@ mod tests {
         let directory = tempfile::tempdir().unwrap();
         let mut command = Command::new("sync");
         command.arg(directory.path());
-        apply(&mut command, Duration::from_millis(50), directory.path()).unwrap();
+        command.envs(environment(Duration::from_millis(50), directory.path()).unwrap());
         let started = Instant::now();
         run(&mut command).unwrap();
         // A lower bound holds on any machine, however busy.

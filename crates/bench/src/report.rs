@@ -48,6 +48,22 @@ pub fn print_medians(shots: &[Shot]) {
     }
 }
 
+/// Durable attempts a second: a row for each database, a column for each number of callers.
+pub fn print_attempts(shots: &[Shot]) {
+    let figures = Figures { shots };
+    let loads = distinct(shots.iter().map(|shot| shot.load));
+    let labels: Vec<String> = loads.iter().map(|load| load.label()).collect();
+    let header = std::iter::once("durable attempts/s").chain(labels.iter().map(String::as_str));
+    let mut table = new_table(&header.collect::<Vec<_>>());
+    for chain in distinct(shots.iter().map(|shot| shot.chain.clone())) {
+        let rates = loads.iter().map(|load| number(figures.median(&chain, *load, RATE), 0));
+        table.add_row(std::iter::once(Cell::new(&chain)).chain(rates));
+    }
+    if !loads.is_empty() {
+        println!("{table}\n");
+    }
+}
+
 /// Memory and large bodies, where they were measured.
 pub fn print_scenarios(findings: &Findings<'_>) {
     if !findings.memory.is_empty() {

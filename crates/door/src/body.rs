@@ -2,10 +2,9 @@
 
 use crate::outcome::OutcomeTap;
 use bytes::{Bytes, BytesMut};
-use doorman_core::header::is_trailer;
 use doorman_core::pass::BodyClaim;
 use doorman_core::{Digest, sha256};
-use doorman_egress::Upload;
+use doorman_egress::{Upload, end_to_end, end_to_end_trailers};
 use http_body::{Body, Frame, SizeHint};
 use http_body_util::BodyExt as _;
 use hyper::body::Incoming;
@@ -182,15 +181,6 @@ fn joined(frames: &VecDeque<Bytes>, size: usize) -> Bytes {
     }
 }
 
-/// Trailers without what no peer may set.
-pub(crate) fn end_to_end_trailers(mut trailers: http::HeaderMap) -> http::HeaderMap {
-    let dropped: Vec<_> = trailers.keys().filter(|name| !is_trailer(name.as_str())).cloned().collect();
-    for name in dropped {
-        trailers.remove(name);
-    }
-    trailers
-}
-
 /// A request body on its way out.
 pub(crate) enum OutBody {
     Whole { data: Option<Bytes>, trailers: Option<http::HeaderMap> },
@@ -251,10 +241,7 @@ impl Body for OutBody {
                 }
                 polled.map(|frame| {
                     frame.map(|frame| match frame {
-                        Ok(frame) => Ok(match frame.into_trailers() {
-                            Ok(trailers) => Frame::trailers(end_to_end_trailers(trailers)),
-                            Err(frame) => frame,
-                        }),
+                        Ok(frame) => Ok(end_to_end(frame)),
                         Err(error) => Err(error),
                     })
                 })
@@ -362,10 +349,7 @@ impl ServiceBody {
                 if self.inner.is_end_stream() {
                     self.tap.complete();
                 }
-                Poll::Ready(Some(Ok(match frame.into_trailers() {
-                    Ok(trailers) => Frame::trailers(end_to_end_trailers(trailers)),
-                    Err(frame) => frame,
-                })))
+                Poll::Ready(Some(Ok(end_to_end(frame))))
             }
         }
     }

@@ -259,13 +259,10 @@ fn proxy_problem(
 
 /// Makes the request fit the connection to the proxy.
 fn fit_link(request: &mut Request<OutBody>, peer: &Peer, protocol: Protocol, upgrade: Option<&Upgrade>) {
-    let authority = peer.authority();
     match protocol {
         Protocol::Http1 => {
             *request.version_mut() = Version::HTTP_11;
-            if let Ok(host) = HeaderValue::try_from(authority) {
-                request.headers_mut().insert(header::HOST, host);
-            }
+            request.headers_mut().insert(header::HOST, peer.host_header().clone());
             if let Some(upgrade) = upgrade {
                 request.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("upgrade"));
                 request.headers_mut().insert(header::UPGRADE, upgrade.protocol.clone());
@@ -275,7 +272,9 @@ fn fit_link(request: &mut Request<OutBody>, peer: &Peer, protocol: Protocol, upg
             *request.version_mut() = Version::HTTP_2;
             let scheme = if peer.is_tls() { "https" } else { "http" };
             let path = request.uri().path_and_query().map_or("/", |path| path.as_str()).to_owned();
-            if let Ok(uri) = Uri::builder().scheme(scheme).authority(authority).path_and_query(path).build() {
+            if let Ok(uri) =
+                Uri::builder().scheme(scheme).authority(peer.authority()).path_and_query(path).build()
+            {
                 *request.uri_mut() = uri;
             }
             request.headers_mut().insert(header::TE, HeaderValue::from_static("trailers"));

@@ -1,5 +1,6 @@
 //! A peer and how to reach it.
 
+use http::HeaderValue;
 use rustls::ClientConfig;
 use rustls::pki_types::ServerName;
 use std::pin::Pin;
@@ -25,6 +26,7 @@ pub struct Peer {
     host: Box<str>,
     port: u16,
     authority: Box<str>,
+    host_header: HeaderValue,
     tls: Option<(Arc<ClientConfig>, ServerName<'static>)>,
 }
 
@@ -63,7 +65,8 @@ impl Peer {
             None
         };
         let port = authority.port_u16().unwrap_or(if secure { 443 } else { 80 });
-        Ok(Self { host: host.into(), port, authority: authority.as_str().into(), tls })
+        let host_header = HeaderValue::try_from(authority.as_str()).map_err(|_| PeerError::Url)?;
+        Ok(Self { host: host.into(), port, authority: authority.as_str().into(), host_header, tls })
     }
 
     /// Expects this name in the peer's certificate instead of the address's host.
@@ -77,9 +80,14 @@ impl Peer {
         Ok(self)
     }
 
-    /// `host:port` as written: the `Host` that the peer sees.
+    /// `host:port` as written.
     pub fn authority(&self) -> &str {
         &self.authority
+    }
+
+    /// The `Host` that the peer sees: the authority.
+    pub fn host_header(&self) -> &HeaderValue {
+        &self.host_header
     }
 
     /// Whether connections are encrypted.

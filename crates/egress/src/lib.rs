@@ -7,9 +7,11 @@
 mod dial;
 mod gate;
 mod pool;
+mod trailers;
 mod tunnel;
 
 pub use dial::{Peer, PeerError, Protocol};
 pub use gate::Gate;
 pub use pool::{Pool, SendError, Upload};
+pub use trailers::{end_to_end, end_to_end_trailers};
 pub use tunnel::carry;

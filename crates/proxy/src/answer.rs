@@ -1,8 +1,9 @@
 //! Answers of a proxy: a service's, or its own.
 
-use crate::body::{BoxError, end_to_end_trailers};
+use crate::body::BoxError;
 use bytes::Bytes;
 use doorman_core::code::Code;
+use doorman_egress::end_to_end;
 use http::{HeaderName, HeaderValue, Response, StatusCode, header};
 use http_body::{Body, Frame, SizeHint};
 use hyper::body::Incoming;
@@ -33,10 +34,7 @@ impl Body for AnswerBody {
             Self::Full(data) => Poll::Ready(data.take().map(|data| Ok(Frame::data(data)))),
             Self::Service(body) => Pin::new(body).poll_frame(cx).map(|frame| {
                 frame.map(|frame| match frame {
-                    Ok(frame) => Ok(match frame.into_trailers() {
-                        Ok(trailers) => Frame::trailers(end_to_end_trailers(trailers)),
-                        Err(frame) => frame,
-                    }),
+                    Ok(frame) => Ok(end_to_end(frame)),
                     Err(error) => Err(error.into()),
                 })
             }),

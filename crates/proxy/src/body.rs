@@ -1,10 +1,9 @@
 //! Request bodies: bound to the pass before a byte of them goes on.
 
 use bytes::{Bytes, BytesMut};
-use doorman_core::header::is_trailer;
 use doorman_core::pass::BodyClaim;
 use doorman_core::sha256;
-use doorman_egress::Upload;
+use doorman_egress::{Upload, end_to_end, end_to_end_trailers};
 use http_body::{Body, Frame, SizeHint};
 use http_body_util::BodyExt as _;
 use hyper::body::Incoming;
@@ -132,15 +131,6 @@ fn digest_of(frames: &VecDeque<Bytes>, length: usize) -> doorman_core::Digest {
     }
 }
 
-/// Trailers without what no peer may set.
-pub(crate) fn end_to_end_trailers(mut trailers: http::HeaderMap) -> http::HeaderMap {
-    let dropped: Vec<_> = trailers.keys().filter(|name| !is_trailer(name.as_str())).cloned().collect();
-    for name in dropped {
-        trailers.remove(name);
-    }
-    trailers
-}
-
 /// A request body on its way to an instance.
 pub(crate) struct OutBody {
     front: VecDeque<Bytes>,
@@ -185,11 +175,10 @@ impl Body for OutBody {
         Pin::new(&mut rest.body).poll_frame(cx).map(|frame| {
             rest.progress.set(rest.progress.get() + 1);
             frame.map(|frame| match frame {
-                Ok(frame) => Ok(match frame.into_trailers() {
-                    Ok(_) if rest.drops_trailers => Frame::trailers(http::HeaderMap::new()),
-                    Ok(trailers) => Frame::trailers(end_to_end_trailers(trailers)),
-                    Err(frame) => frame,
-                }),
+                Ok(frame) if rest.drops_trailers && frame.is_trailers() => {
+                    Ok(Frame::trailers(http::HeaderMap::new()))
+                }
+                Ok(frame) => Ok(end_to_end(frame)),
                 Err(error) => Err(error.into()),
             })
         })

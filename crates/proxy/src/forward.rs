@@ -79,13 +79,17 @@ async fn send_to(
 ) -> Result<Response<Incoming>, SendError> {
     let mut request = Request::new(honoured.body.take());
     *request.method_mut() = honoured.method.clone();
-    let authority = instance.peer.authority();
     let uri = match service.protocol {
         Protocol::Http1 => path.parse::<Uri>().ok(),
         Protocol::Http2 => {
             let scheme = if instance.peer.is_tls() { "https" } else { "http" };
             *request.version_mut() = Version::HTTP_2;
-            Uri::builder().scheme(scheme).authority(authority).path_and_query(path).build().ok()
+            Uri::builder()
+                .scheme(scheme)
+                .authority(instance.peer.authority())
+                .path_and_query(path)
+                .build()
+                .ok()
         }
     };
     *request.uri_mut() = uri.ok_or_else(|| SendError::Unsent("the path is no URI".into()))?;
@@ -93,7 +97,7 @@ async fn send_to(
     fit_link(
         request.headers_mut(),
         service.protocol,
-        authority,
+        instance.peer.host_header(),
         honoured.upgrade.as_ref().map(|(_, protocol)| protocol),
     );
     proxy
@@ -130,12 +134,10 @@ fn outbound(honoured: &mut Honoured) -> HeaderMap {
 }
 
 /// Makes headers fit the connection to an instance.
-fn fit_link(headers: &mut HeaderMap, protocol: Protocol, authority: &str, upgrade: Option<&HeaderValue>) {
+fn fit_link(headers: &mut HeaderMap, protocol: Protocol, host: &HeaderValue, upgrade: Option<&HeaderValue>) {
     match protocol {
         Protocol::Http1 => {
-            if let Ok(host) = HeaderValue::try_from(authority) {
-                headers.insert(header::HOST, host);
-            }
+            headers.insert(header::HOST, host.clone());
             if let Some(upgrade) = upgrade {
                 headers.insert(header::CONNECTION, HeaderValue::from_static("upgrade"));
                 headers.insert(header::UPGRADE, upgrade.clone());
@@ -162,32 +164,37 @@ fn answered(
         tokio::task::spawn_local(tunnel(client, hyper::upgrade::on(&mut response)));
     }
     let (parts, body) = response.into_parts();
-    let mut headers = HeaderMap::with_capacity(parts.headers.len() + 2);
-    for (name, value) in &parts.headers {
-        let text = name.as_str();
-        let is_kept = text == "content-length" || text == "trailer" || classify(text) != Class::HopByHop;
-        if is_kept && !is_own(text) {
-            headers.append(name.clone(), value.clone());
-        }
-    }
-    for value in parts.headers.get_all(header::CONNECTION) {
-        for name in value.to_str().unwrap_or_default().split(',') {
-            headers.remove(name.trim().to_ascii_lowercase());
-        }
-    }
-    if switches {
+    let mut headers = parts.headers;
+    let protocol = headers.get(header::UPGRADE).cloned().filter(|_| switches);
+    keep_end_to_end(&mut headers);
+    if let Some(protocol) = protocol {
         headers.insert(header::CONNECTION, HeaderValue::from_static("upgrade"));
-        if let Some(protocol) = parts.headers.get(header::UPGRADE) {
-            headers.insert(header::UPGRADE, protocol.clone());
-        }
+        headers.insert(header::UPGRADE, protocol);
     }
-    if let Ok(id) = HeaderValue::try_from(instance.id.as_str()) {
-        headers.insert(INSTANCE, id);
-    }
+    headers.insert(INSTANCE, instance.id_header.clone());
     let mut answer = Response::new(if switches { AnswerBody::Full(None) } else { AnswerBody::Service(body) });
     *answer.status_mut() = parts.status;
     *answer.headers_mut() = headers;
     answer
+}
+
+/// Takes off what belongs to the connection or speaks in Doorman's name; most answers have nothing of it.
+fn keep_end_to_end(headers: &mut HeaderMap) {
+    let mut dropped: Vec<HeaderName> = Vec::new();
+    for value in headers.get_all(header::CONNECTION) {
+        let named = value.to_str().unwrap_or_default().split(',');
+        dropped.extend(named.filter_map(|name| HeaderName::try_from(name.trim()).ok()));
+    }
+    for name in headers.keys() {
+        let text = name.as_str();
+        let is_kept = text == "content-length" || text == "trailer" || classify(text) != Class::HopByHop;
+        if !is_kept || is_own(text) {
+            dropped.push(name.clone());
+        }
+    }
+    for name in dropped {
+        headers.remove(name);
+    }
 }
 
 /// Carries bytes of a connection that switched protocols, until one side ends.
@@ -202,9 +209,9 @@ async fn tunnel(client: hyper::upgrade::OnUpgrade, service: hyper::upgrade::OnUp
 }
 
 /// The body type that health checks share with requests.
-pub(crate) fn probe(path: &str, authority: &str) -> Option<Request<OutBody>> {
+pub(crate) fn probe(path: &str, host: &HeaderValue) -> Option<Request<OutBody>> {
     let mut request = Request::new(OutBody::empty());
     *request.uri_mut() = path.parse().ok()?;
-    request.headers_mut().insert(header::HOST, HeaderValue::try_from(authority).ok()?);
+    request.headers_mut().insert(header::HOST, host.clone());
     Some(request)
 }

@@ -41,7 +41,7 @@ async fn check(pool: &Pool<OutBody>, instance: &Instance, path: Option<&str>, pr
     let Some(path) = path.filter(|_| protocol == Protocol::Http1) else {
         return instance.peer.connects().await;
     };
-    let Some(request) = probe(path, instance.peer.authority()) else { return false };
+    let Some(request) = probe(path, instance.peer.host_header()) else { return false };
     match pool.send(instance.key, &instance.peer, protocol, request, None).await {
         Ok(response) => {
             let is_success = response.status().is_success();

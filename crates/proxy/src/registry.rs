@@ -3,6 +3,7 @@
 use crate::config::{HealthSettings, ProxySettings};
 use crate::impersonate::Impersonation;
 use doorman_egress::{Peer, Protocol};
+use http::HeaderValue;
 use serde::Serialize;
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -13,6 +14,8 @@ use std::time::Duration;
 pub struct Instance {
     /// Its id.
     pub id: String,
+    /// Its id as answers say it.
+    pub id_header: HeaderValue,
     /// Where it is.
     pub peer: Peer,
     /// Tells its pooled connections apart.
@@ -98,6 +101,8 @@ impl Registry {
         let services = std::mem::take(&mut settings.services).into_iter().map(|service| {
             let instances = service.instances.into_iter().map(|instance| {
                 Arc::new(Instance {
+                    id_header: HeaderValue::try_from(&*instance.id)
+                        .unwrap_or_else(|_| HeaderValue::from_static("?")),
                     id: instance.id,
                     peer: instance.peer,
                     key: keys.next().unwrap_or(0),

@@ -2,6 +2,7 @@
 
 use crate::dialect::Dialect;
 use crate::driver::{Pool, SqliteFile};
+use crate::index::sqlite::IndexLink;
 use crate::migration::{self, Part};
 use crate::{Journal, StoreError};
 use sqlx::mysql::MySqlConnectOptions;
@@ -54,6 +55,8 @@ pub struct Database {
     pub(crate) pool: Pool,
     /// Where the audit index lives: on SQLite in a file of its own, so that filling it never keeps the journal waiting.
     pub(crate) index: Pool,
+    /// The indexer's own connections, on SQLite.
+    pub(crate) index_link: IndexLink,
     pub(crate) options: Arc<Options>,
 }
 
@@ -91,7 +94,7 @@ impl Database {
                 (pool.clone(), pool)
             }
         };
-        Ok(Self { pool, index, options: Arc::new(options) })
+        Ok(Self { pool, index, index_link: IndexLink::default(), options: Arc::new(options) })
     }
 
     /// Which SQL the database speaks.

@@ -3,6 +3,7 @@
 
 mod check;
 pub(crate) mod row;
+pub(crate) mod sqlite;
 mod step;
 mod sweep;
 pub(crate) mod tail;

@@ -94,6 +94,7 @@ pub struct Daemon {
     account: Account,
     program: PathBuf,
     args: Vec<String>,
+    environment: Vec<(String, String)>,
     dir: TempDir,
     running: Mutex<Option<Running>>,
 }
@@ -106,7 +107,15 @@ struct Running {
 impl Daemon {
     /// Prepares a process without starting it. Its log is `log` in `dir`, which must belong to `account`.
     pub fn new(account: Account, program: impl Into<PathBuf>, args: Vec<String>, dir: TempDir) -> Self {
-        Self { account, program: program.into(), args, dir, running: Mutex::new(None) }
+        let environment = Vec::new();
+        Self { account, program: program.into(), args, environment, dir, running: Mutex::new(None) }
+    }
+
+    /// Adds to the process's environment.
+    #[must_use]
+    pub fn with_environment(mut self, variables: Vec<(String, String)>) -> Self {
+        self.environment = variables;
+        self
     }
 
     /// The directory that holds everything of this server.
@@ -188,6 +197,7 @@ impl Daemon {
             .account
             .command(&self.program)
             .args(&self.args)
+            .envs(self.environment.iter().map(|(name, value)| (name, value)))
             .current_dir(self.dir())
             .stdin(Stdio::null())
             .stdout(log)

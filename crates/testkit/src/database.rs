@@ -30,13 +30,19 @@ pub trait Engine {
 /// How to start a server. By default every acknowledged commit is on the disk.
 pub struct Options<E> {
     settings: Vec<(String, String)>,
+    environment: Vec<(String, String)>,
     parent: PathBuf,
     engine: PhantomData<E>,
 }
 
 impl<E> Default for Options<E> {
     fn default() -> Self {
-        Self { settings: Vec::new(), parent: std::env::temp_dir(), engine: PhantomData }
+        Self {
+            settings: Vec::new(),
+            environment: Vec::new(),
+            parent: std::env::temp_dir(),
+            engine: PhantomData,
+        }
     }
 }
 
@@ -45,6 +51,13 @@ impl<E: Engine> Options<E> {
     #[must_use]
     pub fn with_setting(mut self, key: &str, value: &str) -> Self {
         self.settings.push((key.to_owned(), value.to_owned()));
+        self
+    }
+
+    /// Adds to the server's environment.
+    #[must_use]
+    pub fn with_environment(mut self, variables: Vec<(String, String)>) -> Self {
+        self.environment = variables;
         self
     }
 
@@ -67,7 +80,7 @@ impl<E: Engine> Options<E> {
         let port = free_port()?;
         let (program, mut args) = E::command(dir.path(), port);
         args.extend(self.settings.iter().map(|(key, value)| E::setting(key, value)));
-        let daemon = Daemon::new(account, program, args, dir);
+        let daemon = Daemon::new(account, program, args, dir).with_environment(self.environment);
         let server = Server { daemon, port, created: AtomicU32::new(0), engine: PhantomData };
         server.restart()?;
         Ok(server)

@@ -21,8 +21,8 @@ pub enum Running {
 }
 
 impl Database {
-    /// Starts the server this kind needs, if it needs one, with its files on `disk`.
-    pub fn start(self, disk: &Path) -> Result<Option<Running>> {
+    /// Starts the server this kind needs, if it needs one, with its files on `disk` and `environment` added to its own.
+    pub fn start(self, disk: &Path, environment: Vec<(String, String)>) -> Result<Option<Running>> {
         Ok(match self {
             Self::Sqlite => None,
             // Room for a log and a cache as a production server has them; the test servers' defaults are small.
@@ -30,6 +30,7 @@ impl Database {
                 mariadb::Server::options()
                     .with_setting("innodb-log-file-size", "512M")
                     .with_setting("innodb-buffer-pool-size", "512M")
+                    .with_environment(environment)
                     .in_dir(disk)
                     .start()?,
             )),
@@ -37,6 +38,7 @@ impl Database {
                 postgres::Server::options()
                     .with_setting("max_wal_size", "4GB")
                     .with_setting("shared_buffers", "256MB")
+                    .with_environment(environment)
                     .in_dir(disk)
                     .start()?,
             )),

@@ -29,7 +29,8 @@ const LAST_TRIES: Duration = Duration::from_secs(10);
 pub struct JournalConfig {
     /// Directory of the statements files.
     pub statements: PathBuf,
-    /// Least time between commits after a batch of at least two attempts: bigger batches are cheaper requests.
+    /// Least time from the beginning of one commit to the next while attempts come fast: bigger batches are cheaper
+    /// requests.
     pub gather: Duration,
     /// Most entries of one batch.
     pub max_batch: usize,
@@ -148,7 +149,7 @@ impl Writer {
                 unsaved: Vec::new(),
                 file,
                 lease_renewed: Instant::now(),
-                last_commit: None,
+                pace: Pace::default(),
                 late: Vec::new(),
             };
             state.run(&runtime);
@@ -186,6 +187,43 @@ struct Chain {
     peers: Option<Digest>,
 }
 
+/// How fast attempts have come lately.
+#[derive(Default)]
+struct Pace {
+    /// When the last batch with attempts was begun.
+    begun: Option<Instant>,
+    per_second: f64,
+}
+
+impl Pace {
+    /// The time over which it is an average.
+    const WINDOW: Duration = Duration::from_millis(20);
+    /// Waiting is worth it when it brings so many attempts into one batch.
+    const WORTH: f64 = 4.0;
+
+    fn note(&mut self, attempts: usize) {
+        if attempts == 0 {
+            return;
+        }
+        let now = Instant::now();
+        if let Some(begun) = self.begun.replace(now) {
+            let seconds = (now - begun).as_secs_f64().max(1e-6);
+            let weight = (seconds / Self::WINDOW.as_secs_f64()).min(1.0);
+            self.per_second += (attempts as f64 / seconds - self.per_second) * weight;
+        }
+    }
+
+    /// How long to wait before the next batch is begun.
+    fn gather(&self, least: Duration) -> Duration {
+        match self.begun {
+            Some(begun) if self.per_second * least.as_secs_f64() >= Self::WORTH => {
+                least.saturating_sub(begun.elapsed())
+            }
+            _ => Duration::ZERO,
+        }
+    }
+}
+
 struct State {
     database: Database,
     /// `None` after an error, until a new connection is made.
@@ -199,8 +237,7 @@ struct State {
     unsaved: Vec<(u64, [u8; 64])>,
     file: StatementFile,
     lease_renewed: Instant,
-    /// When the last batch of at least two attempts was committed.
-    last_commit: Option<Instant>,
+    pace: Pace,
     /// Batches that were given up and may still come under the number that the writer is at.
     late: Vec<Late>,
 }
@@ -236,6 +273,7 @@ impl State {
             runtime.block_on(async {
                 match round {
                     Round::Batch(taken) => {
+                        self.pace.note(taken.attempts.len());
                         self.commit(taken).await;
                         if self.is_renewal_due() {
                             self.idle().await;
@@ -266,11 +304,9 @@ impl State {
 
     /// Waits for entries, leaving room for more to gather, and takes them.
     fn next_round(&mut self) -> Round {
-        if let Some(last) = self.last_commit.take() {
-            let rest = self.config.gather.saturating_sub(last.elapsed());
-            if !rest.is_zero() {
-                std::thread::sleep(rest);
-            }
+        let rest = self.pace.gather(self.config.gather);
+        if !rest.is_zero() {
+            std::thread::sleep(rest);
         }
         let idle_from = Instant::now();
         let mut waiting = self.queue.waiting.lock();
@@ -500,7 +536,6 @@ impl State {
     /// The batch is durable: sign it and tell everybody.
     fn publish(&mut self, taken: Taken, sealed: Sealed, key: &SigningKey, wakes: &mut Wakes) {
         let Some(batch) = self.advance(sealed, key) else { return };
-        self.last_commit = (taken.attempts.len() >= 2).then(Instant::now);
         self.queue.unavailable.store(false, Ordering::Relaxed);
         let acks = taken.attempts.into_iter().map(|a| a.ack).chain(taken.plain.into_iter().map(|p| p.ack));
         for ((index, ack), id) in (0u32..).zip(acks).zip(&batch.ids) {

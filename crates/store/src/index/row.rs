@@ -6,6 +6,7 @@ use doorman_core::id::AuditId;
 use doorman_core::record::{Kind, OutcomeState};
 use serde::Deserialize;
 use std::borrow::Cow;
+use std::cmp::Reverse;
 
 /// `outcome` of an attempt that has none yet.
 pub(crate) const OPEN: &str = "open";
@@ -57,6 +58,26 @@ pub(crate) struct Outcome {
     pub state: OutcomeState,
     pub status: Option<u16>,
     pub instance: Option<String>,
+}
+
+impl Outcome {
+    /// Whether it counts more than what is known of its attempt: the state's precedence, then the earlier id.
+    pub(crate) fn outranks(&self, known: Option<&str>, known_id: Option<AuditId>) -> bool {
+        let known = (known.map_or(0, precedence), Reverse(known_id));
+        (self.state.precedence(), Reverse(Some(self.id))) > known
+    }
+
+    /// The values of the statement that takes it over.
+    pub(crate) fn values(&self) -> [Value<'_>; 6] {
+        [
+            self.instance.as_deref().into(),
+            self.status.into(),
+            self.status.map(|status| status / 100).into(),
+            self.state.as_str().into(),
+            (&self.id.0).into(),
+            (&self.attempt.0).into(),
+        ]
+    }
 }
 
 /// The fields of a record that matter here; the rest is skipped.
@@ -137,10 +158,9 @@ impl Slim<'_> {
 }
 
 impl IndexRow {
-    /// Takes the outcome over if it counts more than what is known: the state's precedence, then the earlier id.
+    /// Takes the outcome over if it counts more than what is known.
     pub(crate) fn take(&mut self, outcome: &Outcome) {
-        let known = (self.outcome.as_deref().map_or(0, precedence), std::cmp::Reverse(self.outcome_id));
-        if (outcome.state.precedence(), std::cmp::Reverse(Some(outcome.id))) > known {
+        if outcome.outranks(self.outcome.as_deref(), self.outcome_id) {
             self.outcome = Some(outcome.state.as_str().to_owned());
             self.outcome_id = Some(outcome.id);
             self.status = outcome.status;

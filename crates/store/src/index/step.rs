@@ -1,8 +1,10 @@
 //! One step of the indexer.
 
+use crate::database::Options;
 use crate::dialect::Dialect;
-use crate::driver::{Tx, Value, args, retrying};
+use crate::driver::{Pool, Tx, Value, args, retrying};
 use crate::index::row::{self, IndexRow, Meaning, Outcome};
+use crate::index::sqlite;
 use crate::index::tail::Span;
 use crate::{Database, StoreError};
 use doorman_core::id::AuditId;
@@ -18,9 +20,19 @@ impl Database {
         let places = self.index_places().await?;
         let mut taken = 0;
         for span in self.unindexed_spans(&places, max as u64).await? {
-            let meanings = span.meanings(&self.pool).await?;
-            if retrying!(self.index_span(&span, &meanings))? {
-                taken += span.entries as usize;
+            let entries = span.entries as usize;
+            let is_taken = match (&*self.options, &self.index) {
+                (Options::Sqlite(options), Pool::Sqlite(file)) => {
+                    let path = options.get_filename().to_owned();
+                    sqlite::index_span(path, file, &self.index_link, span).await?
+                }
+                _ => {
+                    let changes = Changes::of(span.meanings(&self.pool).await?);
+                    retrying!(self.index_span(&span, &changes))?
+                }
+            };
+            if is_taken {
+                taken += entries;
             }
         }
         retrying!(self.adopt_orphans())?;
@@ -48,15 +60,18 @@ impl Database {
     }
 
     /// Writes one span; `false` when another replica was faster.
-    async fn index_span(&self, span: &Span, meanings: &[Meaning]) -> Result<bool, StoreError> {
+    async fn index_span(&self, span: &Span, changes: &Changes) -> Result<bool, StoreError> {
         let mut tx = self.index.begin().await?;
         if tx.dialect() == Dialect::Postgres {
             // Derived: what a crash takes is indexed again.
             tx.execute("SET LOCAL synchronous_commit = off", &[]).await?;
         }
-        let sql = "UPDATE audit_cursor SET next_number = ?, last_id = ? WHERE writer = ? AND next_number = ?";
         let (from, to) = (span.from, span.to);
-        if tx.execute(sql, args![to.next_number, to.last_id.0, span.writer.0, from.next_number]).await? == 0 {
+        if tx
+            .execute(MOVE_CURSOR, args![to.next_number, to.last_id.0, span.writer.0, from.next_number])
+            .await?
+            == 0
+        {
             let insert = tx
                 .dialect()
                 .insert_missing("INTO audit_cursor (writer, next_number, last_id) VALUES (?, ?, ?)");
@@ -66,34 +81,45 @@ impl Database {
                 return Ok(false);
             }
         }
-        Changes::of(meanings).write(&mut tx).await?;
+        changes.write(&mut tx).await?;
         tx.commit().await?;
         Ok(true)
     }
 }
 
+/// Claims a span: moves the cursor unless another replica did.
+pub(super) const MOVE_CURSOR: &str =
+    "UPDATE audit_cursor SET next_number = ?, last_id = ? WHERE writer = ? AND next_number = ?";
+/// What is known of how an attempt ended.
+pub(super) const ENDING: &str = "SELECT outcome, outcome_id FROM audit_index WHERE id = ?";
+/// Takes an outcome over.
+pub(super) const TAKE_OUTCOME: &str = "UPDATE audit_index SET instance = COALESCE(?, instance), status = ?, \
+     status_class = ?, outcome = ?, outcome_id = ? WHERE id = ?";
+/// Keeps an outcome for when its attempt is indexed.
+pub(super) const KEEP_ORPHAN: &str = "INSERT INTO audit_orphan (id, attempt) VALUES (?, ?)";
+
 /// What a span changes in the index.
 #[derive(Default)]
-struct Changes<'a> {
-    rows: BTreeMap<AuditId, IndexRow>,
+pub(super) struct Changes {
+    pub(super) rows: BTreeMap<AuditId, IndexRow>,
     /// Outcomes of attempts of earlier spans, or of other writers.
-    outcomes: Vec<&'a Outcome>,
+    pub(super) outcomes: Vec<Outcome>,
     /// target, id, what
-    links: Vec<(AuditId, AuditId, &'static str)>,
+    pub(super) links: Vec<(AuditId, AuditId, &'static str)>,
 }
 
-impl<'a> Changes<'a> {
-    fn of(meanings: &'a [Meaning]) -> Self {
+impl Changes {
+    pub(super) fn of(meanings: impl IntoIterator<Item = Meaning>) -> Self {
         let mut changes = Self::default();
         for meaning in meanings {
             match meaning {
                 Meaning::Row(row, retry_of) => {
                     changes.links.extend(retry_of.map(|original| (original, row.id, "retry")));
-                    changes.rows.insert(row.id, (**row).clone());
+                    changes.rows.insert(row.id, *row);
                 }
-                Meaning::Pass { id, attempt } => changes.links.push((*attempt, *id, "pass")),
+                Meaning::Pass { id, attempt } => changes.links.push((attempt, id, "pass")),
                 Meaning::Outcome(outcome) => match changes.rows.get_mut(&outcome.attempt) {
-                    Some(row) => row.take(outcome),
+                    Some(row) => row.take(&outcome),
                     None => changes.outcomes.push(outcome),
                 },
             }
@@ -101,7 +127,7 @@ impl<'a> Changes<'a> {
         changes
     }
 
-    async fn write(self, tx: &mut Tx) -> Result<(), StoreError> {
+    async fn write(&self, tx: &mut Tx) -> Result<(), StoreError> {
         let rows: Vec<_> = self.rows.values().map(IndexRow::values).collect();
         insert(tx, &format!("audit_index ({})", row::COLUMNS), &rows).await?;
         let links: Vec<_> = self
@@ -110,10 +136,9 @@ impl<'a> Changes<'a> {
             .map(|(target, id, what)| [(&target.0).into(), (&id.0).into(), (*what).into()])
             .collect();
         insert(tx, "audit_link (target, id, what)", &links).await?;
-        for outcome in self.outcomes {
+        for outcome in &self.outcomes {
             if !apply(tx, outcome).await? {
-                let sql = "INSERT INTO audit_orphan (id, attempt) VALUES (?, ?)";
-                tx.execute(sql, args![outcome.id.0, outcome.attempt.0]).await?;
+                tx.execute(KEEP_ORPHAN, args![outcome.id.0, outcome.attempt.0]).await?;
             }
         }
         Ok(())
@@ -122,18 +147,11 @@ impl<'a> Changes<'a> {
 
 /// Merges an outcome into its attempt's row; `false` when that is not indexed yet.
 async fn apply(tx: &mut Tx, outcome: &Outcome) -> Result<bool, StoreError> {
-    let sql = format!("SELECT {} FROM audit_index WHERE id = ?{}", row::COLUMNS, tx.dialect().for_update());
+    let sql = format!("{ENDING}{}", tx.dialect().for_update());
     let Some(found) = tx.row(sql, args![outcome.attempt.0]).await? else { return Ok(false) };
-    let mut row = IndexRow::read(&found)?;
-    row.take(outcome);
-    let sql = "UPDATE audit_index SET instance = ?, status = ?, status_class = ?, outcome = ?, outcome_id = ? WHERE id = ?";
-    let class = row.status.map(|status| status / 100);
-    let outcome_id = row.outcome_id.map(|id| id.0);
-    tx.execute(
-        sql,
-        args![row.instance.as_deref(), row.status, class, row.outcome.as_deref(), outcome_id, row.id.0],
-    )
-    .await?;
+    if outcome.outranks(found.opt_text(0)?.as_deref(), found.opt_array(1)?.map(AuditId)) {
+        tx.execute(TAKE_OUTCOME, &outcome.values()).await?;
+    }
     Ok(true)
 }
 
