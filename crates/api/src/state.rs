@@ -6,6 +6,7 @@ use doorman_door::DoorShared;
 use doorman_jobs::run::Jobs;
 use doorman_store::Database;
 use metrics_exporter_prometheus::PrometheusHandle;
+use std::collections::BTreeMap;
 use std::net::IpAddr;
 use std::sync::Arc;
 use url::Url;
@@ -24,9 +25,14 @@ pub struct ApiState {
     pub metrics: Option<PrometheusHandle>,
     /// How far the log has been verified.
     pub chain: ChainWatch,
+    /// Whether each sink takes the log, by name.
+    pub sinks: SinkHealth,
     /// Settings.
     pub config: ApiConfig,
 }
+
+/// Tells whether each sink takes the log, by name.
+pub type SinkHealth = Arc<dyn Fn() -> BTreeMap<String, bool> + Send + Sync>;
 
 impl ApiState {
     /// Wall time in milliseconds, never earlier than before.

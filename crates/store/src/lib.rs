@@ -20,6 +20,7 @@ mod jobs;
 mod journal;
 mod migration;
 mod receipts;
+mod retention;
 mod revocation;
 mod service_accounts;
 mod sessions;
@@ -40,6 +41,7 @@ pub use jobs::{
 };
 pub use journal::{Batch, Entry, ItemEnd, ItemMark, Journal};
 pub use receipts::{Collected, ReceiptPiece, ReceiptSource, UnknownAttempt};
+pub use retention::Retainable;
 pub use service_accounts::{SecretRow, ServiceAccountRow};
 pub use sessions::{SessionFilter, SessionKind, SessionRow};
 pub use throttle::{LoginEnd, LoginTry, LoginVerdict, ThrottleRule};

@@ -25,6 +25,7 @@ const MIGRATIONS: &[(i64, &str, Part, &str)] = &[
     (4, "receipts", Part::Main, include_str!("../migrations/0004_receipts.sql")),
     (5, "jobs", Part::Main, include_str!("../migrations/0005_jobs.sql")),
     (6, "collections", Part::Main, include_str!("../migrations/0006_collections.sql")),
+    (7, "retention", Part::Main, include_str!("../migrations/0007_retention.sql")),
 ];
 
 /// The migrations of `parts` for `dialect`.

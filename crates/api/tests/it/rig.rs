@@ -91,7 +91,16 @@ impl Rig {
         let chain = ChainWatch::new(dir.path().join("keys").join(KEY_HISTORY_FILE));
         let config = ApiConfig::new(url.parse().unwrap());
         let jobs = Jobs::new(database.clone(), door.clone(), authenticator.clone(), JobsConfig::default());
-        let state = Arc::new(ApiState { authenticator, database, jobs, door, metrics: None, chain, config });
+        let state = Arc::new(ApiState {
+            authenticator,
+            database,
+            jobs,
+            door,
+            metrics: None,
+            chain,
+            sinks: Arc::new(Default::default),
+            config,
+        });
         Self { router: router(state.clone()), state, ldap: Some(ldap), writer: Some(writer), dir }
     }
 

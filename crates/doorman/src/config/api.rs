@@ -6,6 +6,7 @@ use super::load::RoleConfig;
 use super::path::Path;
 use super::regions::{self, RegionConfig};
 use super::server::{LogConfig, ServerConfig, ServerSection};
+use super::sinks::{self, SinkConfig};
 use super::storage::{
     DatabaseConfig, JobsConfig, JournalConfig, KeysConfig, PolicyConfig, RateConfig, RedactConfig,
 };
@@ -30,6 +31,7 @@ pub struct ApiFile {
     redact: RedactConfig,
     rate: Option<RateConfig>,
     jobs: JobsConfig,
+    sinks: Vec<SinkConfig>,
     log: LogConfig,
 }
 
@@ -55,6 +57,8 @@ pub struct ApiConfig {
     pub rate: Option<RateConfig>,
     /// How runs of jobs are carried out.
     pub jobs: JobsConfig,
+    /// Where the log is carried on to.
+    pub sinks: Vec<SinkConfig>,
     /// What the process tells.
     pub log: LogConfig,
 }
@@ -70,6 +74,7 @@ impl RoleConfig for ApiConfig {
         file.journal.validate(checks);
         file.jobs.validate(checks);
         regions::validate(&file.regions, checks);
+        sinks::validate(&file.sinks, checks);
         let auth = file.auth.validate_source(file.directory, &server.public_url, checks)?;
         Some(Self {
             server,
@@ -82,6 +87,7 @@ impl RoleConfig for ApiConfig {
             redact: file.redact,
             rate: file.rate,
             jobs: file.jobs,
+            sinks: file.sinks,
             log: file.log,
         })
     }

@@ -3,7 +3,7 @@
 use super::auth::authenticator;
 use super::auth_link::HttpLink;
 use super::front::{Front, Routed};
-use super::{process, upkeep};
+use super::{process, sinks, upkeep};
 use crate::config::{ApiConfig, AuthSource, RegionConfig};
 use anyhow::{Context as _, bail};
 use doorman_api::ApiState;
@@ -25,6 +25,7 @@ use doorman_jobs::input::Limits;
 use doorman_jobs::run::{Jobs, JobsConfig, Runner};
 use doorman_net::{Listener, Server};
 use doorman_policy::PolicyStore;
+use doorman_sinks::{Feed, SinkStates};
 use doorman_store::Database;
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
@@ -150,7 +151,19 @@ pub async fn start(config: ApiConfig) -> anyhow::Result<Api> {
     };
     let jobs = Jobs::new(database.clone(), shared.clone(), authenticator.clone(), jobs_config);
     let runner = Runner::start(jobs.clone(), &writer.id().to_string());
+    let states = SinkStates::default();
+    let sink_clock = clock.clone();
+    let feed = Feed {
+        database: database.clone(),
+        now_ms: Arc::new(move || sink_clock.now_ms()),
+        holder: upkeep::holder(),
+        states: states.clone(),
+    };
+    sinks::start(&config.sinks, &feed)?;
     let state = Arc::new(ApiState {
+        sinks: Arc::new(move || {
+            states.all().into_iter().map(|(name, state)| (name, state.error.is_none())).collect()
+        }),
         authenticator: authenticator.clone(),
         database: database.clone(),
         jobs,

@@ -16,6 +16,7 @@ mod jobs;
 #[cfg(test)]
 mod journal;
 #[cfg(test)]
+mod retention;
 mod revocation;
 #[cfg(test)]
 mod rig;
