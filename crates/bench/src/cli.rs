@@ -42,6 +42,9 @@ pub struct Comparison {
     /// What to measure
     #[arg(long, value_delimiter = ',', default_value = "throughput,attempts,memory,bodies")]
     pub scenarios: Vec<Scenario>,
+    /// Calls of `POST /auth/v1/verify` in the scenario `delegated` [default: 1000000, with --quick 20000]
+    #[arg(long, value_name = "N")]
+    pub verify_calls: Option<u64>,
     /// How often every chain is measured [default: 5, with --quick 2]
     #[arg(long)]
     pub rounds: Option<usize>,
@@ -78,6 +81,8 @@ pub enum Scenario {
     Attempts,
     Memory,
     Bodies,
+    /// A service that acts for a user, and many questions whether a token is good
+    Delegated,
 }
 
 #[derive(Debug, Args)]

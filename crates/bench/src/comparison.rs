@@ -15,6 +15,7 @@ use crate::credentials::Credentials;
 use crate::process::Server;
 use crate::rounds::{self, ALONE, CROWD, Load, MAIN, Plan, STEADY, Shot};
 use crate::scenarios::bodies::{self, Direction, Transfer};
+use crate::scenarios::delegated::{self, Service, Verified};
 use crate::scenarios::memory::{self, Memory};
 use crate::targets::{self, DELAYED, DOORMAN, Findings, MARIADB, POSTGRES, UNAUDITED, UNAUDITED_MARIADB};
 use crate::{meter, report};
@@ -41,11 +42,24 @@ pub fn run(options: &Comparison) -> Result<()> {
 
     let memory = if wants(Scenario::Memory) { bench.measure_memory(&chains)? } else { Vec::new() };
     let transfers = if wants(Scenario::Bodies) { bench.measure_bodies(&chains)? } else { Vec::new() };
-    let shots = if wants(Scenario::Throughput) { bench.measure_rounds(chains)? } else { Vec::new() };
+    let (delegated, verified) = if wants(Scenario::Delegated) {
+        let (shots, verified) = bench.measure_delegation(&chains)?;
+        (shots, Some(verified))
+    } else {
+        Default::default()
+    };
+    let mut shots = if wants(Scenario::Throughput) { bench.measure_rounds(chains)? } else { Vec::new() };
+    shots.extend(delegated);
 
     let attempts = if wants(Scenario::Attempts) { bench.measure_attempts()? } else { Vec::new() };
 
-    let findings = Findings { shots: &shots, attempts: &attempts, memory: &memory, transfers: &transfers };
+    let findings = Findings {
+        shots: &shots,
+        attempts: &attempts,
+        memory: &memory,
+        transfers: &transfers,
+        verified: verified.as_ref(),
+    };
     let rows = targets::judge(&findings);
     println!();
     report::print_medians(&shots);
@@ -156,6 +170,18 @@ impl<'a> Bench<'a> {
             eprintln!("this machine counts no instructions: CPU time stands in for them");
         }
         rounds::run(&running, &plan)
+    }
+
+    fn measure_delegation(&self, chains: &[Box<dyn Chain>]) -> Result<(Vec<Shot>, Verified)> {
+        let chain = chains.iter().find(|chain| chain.name() == DOORMAN);
+        let chain = chain.with_context(|| format!("the scenario `delegated` needs the chain {DOORMAN}"))?;
+        let running = self.start(chain.as_ref(), "delegated")?;
+        let service = Service::make(running.target.address()).context("making a service account")?;
+        let shots = delegated::compare(&running, &service, &self.plan(vec![MAIN])?)?;
+        let calls = self.options.verify_calls.unwrap_or(if self.options.quick { 20_000 } else { 1_000_000 });
+        let verified = delegated::verify(&running, &service, calls)?;
+        eprintln!("{calls} calls of verify: {:+.1} MiB", verified.rise());
+        Ok((shots, verified))
     }
 
     fn plan(&self, loads: Vec<Load>) -> Result<Plan> {

@@ -8,7 +8,7 @@ use anyhow::{Context, Result};
 use serde::Serialize;
 
 use crate::chains::{Chain, PATH, Running};
-use crate::load::{Sample, Window, closed, during, paced};
+use crate::load::{Sample, Target, Window, closed, during, paced};
 use crate::meter::{Meter, Spent};
 
 /// A kind of load.
@@ -77,7 +77,7 @@ pub fn run(chains: &[(Box<dyn Chain>, Running)], plan: &Plan) -> Result<Vec<Shot
                 let index = (turn + round) % chains.len();
                 let Some((chain, running)) = chains.get(index) else { continue };
                 let name = chain.name();
-                let shot = measure(&name, running, *load, round, plan)
+                let shot = measure(&name, running, &running.target, *load, round, plan)
                     .with_context(|| format!("{name} at {}", load.label()))?;
                 eprintln!("{}", describe(&shot, plan.rounds));
                 shots.push(shot);
@@ -87,9 +87,16 @@ pub fn run(chains: &[(Box<dyn Chain>, Running)], plan: &Plan) -> Result<Vec<Shot
     Ok(shots)
 }
 
-fn measure(name: &str, running: &Running, load: Load, round: usize, plan: &Plan) -> Result<Shot> {
+/// One chain, asked at `target`.
+pub fn measure(
+    name: &str,
+    running: &Running,
+    target: &Target,
+    load: Load,
+    round: usize,
+    plan: &Plan,
+) -> Result<Shot> {
     let window = Window::after(plan.warm_up, plan.duration)?;
-    let target = &running.target;
     let generate = || match load {
         Load::Closed(connections) => closed::run(target, PATH, connections, plan.load_threads, window),
         Load::Paced(rate) => paced::run(target, PATH, PACED_CONNECTIONS, f64::from(rate), window),

@@ -5,6 +5,7 @@ use serde::Serialize;
 use crate::figures::{CPU, Figures, INSTRUCTIONS, P50, P99, Quantity, RATE, median};
 use crate::rounds::{ALONE, CROWD, Load, MAIN, STEADY};
 use crate::scenarios::bodies::{Direction, Transfer};
+use crate::scenarios::delegated::Verified;
 use crate::scenarios::memory::Memory;
 
 /// Names of Doorman's own chains.
@@ -12,6 +13,9 @@ pub const DOORMAN: &str = "Doorman";
 pub const MARIADB: &str = "Doorman/MariaDB";
 pub const POSTGRES: &str = "Doorman/Postgres";
 pub const DELAYED: &str = "Doorman+2ms";
+/// The two ways of the scenario `delegated`.
+pub const DIRECT: &str = "Doorman (direct)";
+pub const DELEGATED: &str = "Doorman (delegated)";
 pub const UNAUDITED: &str = "Doorman-unaudited";
 pub const UNAUDITED_MARIADB: &str = "Doorman-unaudited/MariaDB";
 
@@ -28,6 +32,7 @@ pub struct Findings<'a> {
     pub attempts: &'a [crate::rounds::Shot],
     pub memory: &'a [Memory],
     pub transfers: &'a [Transfer],
+    pub verified: Option<&'a Verified>,
 }
 
 /// One line of the table.
@@ -63,6 +68,13 @@ pub fn judge(findings: &Findings<'_>) -> Vec<Row> {
         row("instructions per request ÷ EC", "", over("EC", INSTRUCTIONS), 1.0, 0.40),
         row("CPU seconds ÷ E", "", over("E", CPU), 0.40, 0.18),
         row("requests/s ÷ E", "", over("E", RATE), 2.0, 4.0),
+        row(
+            "CPU of a delegated request ÷ a direct one",
+            "",
+            between(DELEGATED, DIRECT, MAIN, CPU),
+            1.10,
+            1.02,
+        ),
         row("requests/s ÷ EC", "", over("EC", RATE), 1.2, 2.5),
         row("requests/s ÷ H", "", over("H", RATE), 0.8, 1.3),
         row("requests/s ÷ N", "", over("N", RATE), 0.35, 0.6),
@@ -122,6 +134,7 @@ fn memory_rows(findings: &Findings<'_>) -> Vec<Row> {
     vec![
         row("idle memory per client connection ÷ 16 KiB", "", idle, 1.5, 0.5),
         row("base memory, api + proxy", "MiB", base, 80.0, 42.0),
+        row("verify calls: memory rise", "MiB", findings.verified.map(Verified::rise), 8.0, 2.0),
     ]
 }
 

@@ -176,6 +176,41 @@ impl Client {
         Ok(url)
     }
 
+    /// Posts JSON and reads the answer.
+    ///
+    /// # Errors
+    /// Whatever that path answers.
+    pub async fn post<T: DeserializeOwned>(
+        &self,
+        path: &[&str],
+        body: &impl Serialize,
+    ) -> Result<T, ClientError> {
+        read_json(self.start(Method::POST, self.url(path)?).json(body).send().await?).await
+    }
+
+    /// Changes what is at a path, and reads what it is then.
+    ///
+    /// # Errors
+    /// Whatever that path answers.
+    pub async fn patch<T: DeserializeOwned>(
+        &self,
+        path: &[&str],
+        body: &impl Serialize,
+    ) -> Result<T, ClientError> {
+        read_json(self.start(Method::PATCH, self.url(path)?).json(body).send().await?).await
+    }
+
+    /// Deletes what is at a path. `query` is as for [`Client::read`].
+    ///
+    /// # Errors
+    /// Whatever that path answers.
+    pub async fn delete(&self, path: &[&str], query: &impl Serialize) -> Result<(), ClientError> {
+        let mut url = self.url(path)?;
+        add_query(&mut url, query);
+        let response = self.start(Method::DELETE, url).send().await?;
+        if response.status().is_success() { Ok(()) } else { Err(read_problem(response).await) }
+    }
+
     /// The URL of `segments`, each of them encoded.
     pub(crate) fn url(&self, segments: &[&str]) -> Result<Url, ClientError> {
         let mut url = self.base.clone();

@@ -146,6 +146,9 @@ fn put_body<'a>(record: &mut Record<'a>, body: &'a InBody, claim: &BodyClaim, re
             Masked::Withheld => record.redacted.push("body".into()),
         },
         None if redaction.mentions_field(&String::from_utf8_lossy(bytes)) => {
+            if let Masked::Text(text) = redaction.beginning(&String::from_utf8_lossy(bytes)) {
+                record.body = Some(text.into());
+            }
             record.redacted.push("body".into());
         }
         None => {

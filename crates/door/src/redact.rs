@@ -87,22 +87,77 @@ impl Redaction {
     }
 
     /// A body with the values of secret fields masked: in JSON at any depth, also where a text within it is JSON again; in
-    /// a form, where a name of the field stands in the key.
+    /// a form, where a name of the field stands in the key; in a multipart form, where it stands in a part's head, and within
+    /// each part.
     ///
-    /// A body that names a secret field and can be read in no such way, or in two (a prefix, a broken text, a name that
-    /// occurs twice), is not kept at all: the caller records its size and digest.
+    /// Of a body that names a secret field and can be read in no such way, or in two (a prefix, a broken text, a name that
+    /// occurs twice), the beginning is kept up to where that name may begin; nothing, when that is at once. The caller
+    /// records its size and digest in any case.
     pub fn body(&self, body: &str) -> Masked {
         if !self.mentions_field(body) {
             return Masked::Clean;
         }
         let Ok(mut value) = serde_json::from_str::<Value>(body) else {
-            return self.form(body).map_or(Masked::Withheld, Masked::Text);
+            let read = self.multipart(body).or_else(|| self.form(body));
+            return read.map_or_else(|| self.beginning(body), Masked::Text);
         };
         // Of a name that occurs twice, the parser keeps the last value only.
         if serde_json::from_str::<Names>(body).ok() != Some(Names(names_in(&value))) {
-            return Masked::Withheld;
+            return self.beginning(body);
         }
         if self.mask_value(&mut value) { Masked::Text(value.to_string()) } else { Masked::Clean }
+    }
+
+    /// What comes before the first place that may name a secret field, back to where the element begins that it stands in.
+    pub fn beginning(&self, body: &str) -> Masked {
+        let lower = body.to_ascii_lowercase();
+        let names = self.fields.iter().filter_map(|field| lower.find(field.as_str()));
+        // An escape may hide a name.
+        let first = names.chain(lower.find("\\u")).chain(lower.find('%')).min();
+        let before = first.and_then(|first| body.get(..first));
+        let kept = before.and_then(|before| before.get(..before.rfind(['\n', '{', '<', '&'])?));
+        match kept.filter(|kept| !kept.trim().is_empty()) {
+            Some(kept) => Masked::Text(format!("{kept}{MASK}")),
+            None => Masked::Withheld,
+        }
+    }
+
+    /// A multipart form (RFC 7578) that is there to its end: the delimiter is its first line.
+    fn multipart(&self, body: &str) -> Option<String> {
+        let (delimiter, _) = body.split_once("\r\n")?;
+        if !delimiter.starts_with("--") || !(3..=72).contains(&delimiter.len()) {
+            return None;
+        }
+        let delimiter = format!("\r\n{delimiter}");
+        let whole = format!("\r\n{body}");
+        let mut pieces = whole.split(delimiter.as_str());
+        if pieces.next() != Some("") {
+            return None;
+        }
+        let mut masked = String::with_capacity(body.len());
+        let mut is_ended = false;
+        for piece in pieces {
+            if is_ended {
+                return None;
+            }
+            masked.push_str(&delimiter);
+            if matches!(piece, "--" | "--\r\n") {
+                masked.push_str(piece);
+                is_ended = true;
+                continue;
+            }
+            let (head, content) = piece.strip_prefix("\r\n")?.split_once("\r\n\r\n")?;
+            let content = match self.mentions_field(head) {
+                true => MASK.to_owned(),
+                false => match self.body(content) {
+                    Masked::Clean => content.to_owned(),
+                    Masked::Text(text) => text,
+                    Masked::Withheld => MASK.to_owned(),
+                },
+            };
+            masked.push_str(&format!("\r\n{head}\r\n\r\n{content}"));
+        }
+        is_ended.then(|| masked.trim_start().to_owned())
     }
 
     fn form(&self, body: &str) -> Option<String> {
@@ -264,7 +319,7 @@ pub enum Masked {
     Clean,
     /// Masked.
     Text(String),
-    /// It names a secret and cannot be parsed: only size and digest are kept.
+    /// It names a secret at once and cannot be parsed: only size and digest are kept.
     Withheld,
 }
 
@@ -325,11 +380,83 @@ mod tests {
             ["password:x", "x=password:y", r#"{"a":{"password":"x"},"a":1}"#, r#"{"a":"{\"password\":"}"#]
         {
             let kept = text(body);
-            assert!(kept == "withheld" || kept == r#"{"a":"[redacted]"}"#, "{kept}");
+            let is_good = matches!(&*kept, "withheld" | r#"{"a":"[redacted]"}"# | r#"{"a":[redacted]"#);
+            assert!(is_good, "{kept}");
         }
         assert_eq!(
             redaction.query("user[password]=x&token[]=y&a.b=z").0,
             "user[password]=[redacted]&token[]=[redacted]&a.b=z"
         );
+    }
+
+    const CANARY: &str = "s3cr3t-c4nary";
+
+    fn kept(body: &str) -> String {
+        match Redaction::default().body(body) {
+            Masked::Clean => body.to_owned(),
+            Masked::Text(text) => text,
+            Masked::Withheld => String::new(),
+        }
+    }
+
+    fn multipart(parts: &[(&str, &str)], boundary: &str) -> String {
+        let part = |(name, value): &(&str, &str)| {
+            format!("--{boundary}\r\nContent-Disposition: form-data; name=\"{name}\"\r\n\r\n{value}\r\n")
+        };
+        parts.iter().map(part).collect::<String>() + &format!("--{boundary}--\r\n")
+    }
+
+    #[test]
+    fn parts_of_a_multipart_form_are_masked_by_name_and_by_what_they_hold() {
+        let json = format!(r#"[{{"token":"{CANARY}"}}]"#);
+        let body =
+            multipart(&[("user", "alice"), ("Password", CANARY), ("json", &json), ("n", "token?")], "x-B");
+        let text = kept(&body);
+        assert_eq!(
+            text,
+            multipart(
+                &[
+                    ("user", "alice"),
+                    ("Password", MASK),
+                    ("json", r#"[{"token":"[redacted]"}]"#),
+                    ("n", MASK)
+                ],
+                "x-B"
+            )
+        );
+        let cut = body.split_at(body.find("json").unwrap()).0;
+        assert!(kept(cut).contains("alice") && !kept(cut).contains(CANARY), "{}", kept(cut));
+    }
+
+    #[test]
+    fn of_what_cannot_be_read_the_beginning_is_kept() {
+        for (body, beginning) in [
+            (format!("<a>1</a><password>{CANARY}</password>"), "<a>1</a>[redacted]"),
+            (format!("user: alice\npassword: {CANARY}\n"), "user: alice[redacted]"),
+            (format!("{{\"a\":\"b\",\"c\":{{\"token\":\"{CANARY}"), "{\"a\":\"b\",\"c\":[redacted]"),
+            (format!("password={CANARY}\nx"), ""),
+        ] {
+            assert_eq!(kept(&body), beginning, "{body}");
+        }
+    }
+
+    proptest::proptest! {
+        #[test]
+        fn a_secret_field_of_a_multipart_form_never_stays(
+            names in proptest::collection::vec("[a-z]{1,6}|password|api_key|p%61ssword", 1..5),
+            boundary in "[A-Za-z0-9'_-]{1,30}", cut in proptest::option::of(0usize..400), noise in ".{0,12}",
+        ) {
+            let redaction = Redaction::default();
+            let values: Vec<_> = names
+                .iter()
+                .map(|name| if redaction.mentions_field(name) { CANARY } else { noise.as_str() })
+                .collect();
+            let parts: Vec<_> = names.iter().map(String::as_str).zip(values).collect();
+            let mut body = multipart(&parts, &boundary);
+            if let Some(cut) = cut {
+                body.truncate(body.floor_char_boundary(cut));
+            }
+            proptest::prop_assert!(!kept(&body).contains("s3cr3t"), "{}", kept(&body));
+        }
     }
 }

@@ -1,6 +1,9 @@
 //! The commands, as clap reads them.
 
-use crate::commands::{audit, bulk, catalog, config, curl, db, jobs, keys, policy, request, runs, session};
+use crate::commands::{
+    audit, bulk, catalog, config, curl, db, jobs, keys, policy, request, runs, service_account, session,
+    token,
+};
 use clap::{Args, Parser, Subcommand};
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -48,6 +51,9 @@ pub enum Command {
     /// Check policies, or explain what they say about one request
     #[command(display_order = 7, subcommand)]
     Policy(policy::PolicyCommand),
+    /// Make, rotate, disable and list service accounts
+    #[command(display_order = 8, subcommand)]
+    ServiceAccount(service_account::ServiceAccountCommand),
     /// Bring the database up to date, or check it
     #[command(display_order = 8, subcommand)]
     Db(db::DbCommand),
@@ -60,6 +66,12 @@ pub enum Command {
     /// Say who is logged in, and what they may do
     #[command(display_order = 11)]
     Whoami(session::WhoamiArgs),
+    /// Make, list and revoke personal tokens for scripts
+    #[command(display_order = 11, subcommand)]
+    Token(token::TokenCommand),
+    /// List and end sessions
+    #[command(display_order = 11, subcommand)]
+    Sessions(token::SessionsCommand),
     /// List the regions that you may reach
     #[command(display_order = 12)]
     Regions(catalog::RegionsArgs),
@@ -150,6 +162,9 @@ impl Command {
             Self::Login(args) => args.output.json,
             Self::Logout(args) => args.output.json,
             Self::Whoami(args) => args.output.json,
+            Self::ServiceAccount(command) => command.is_json(),
+            Self::Token(command) => command.is_json(),
+            Self::Sessions(command) => command.is_json(),
             Self::Regions(args) => args.output.json,
             Self::Services(args) => args.output.json,
             Self::Instances(args) => args.output.json,

@@ -3,7 +3,7 @@
 use bytes::{Bytes, BytesMut};
 use doorman_core::pass::BodyClaim;
 use doorman_core::sha256;
-use doorman_egress::{Upload, end_to_end_trailers};
+use doorman_egress::{Upload, end_to_end, end_to_end_trailers};
 use http_body::{Body, Frame, SizeHint};
 use http_body_util::BodyExt as _;
 use hyper::body::Incoming;
@@ -175,11 +175,10 @@ impl Body for OutBody {
         Pin::new(&mut rest.body).poll_frame(cx).map(|frame| {
             rest.progress.set(rest.progress.get() + 1);
             frame.map(|frame| match frame {
-                Ok(frame) => Ok(match frame.into_trailers() {
-                    Ok(_) if rest.drops_trailers => Frame::trailers(http::HeaderMap::new()),
-                    Ok(trailers) => Frame::trailers(end_to_end_trailers(trailers)),
-                    Err(frame) => frame,
-                }),
+                Ok(frame) if rest.drops_trailers && frame.is_trailers() => {
+                    Ok(Frame::trailers(http::HeaderMap::new()))
+                }
+                Ok(frame) => Ok(end_to_end(frame)),
                 Err(error) => Err(error.into()),
             })
         })

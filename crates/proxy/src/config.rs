@@ -27,6 +27,8 @@ pub struct ProxySettings {
     pub public_keys: PathBuf,
     /// Where the region's services fetch the keys that verify `Doorman-Identity`; none to listen nowhere.
     pub identity_listen: Option<SocketAddr>,
+    /// TLS of that listener, which asks for no certificate: keys are public.
+    pub identity_tls: Option<Arc<ServerConfig>>,
     /// Largest body that is read whole before it is forwarded; `api`'s limit must not be larger.
     pub max_whole_body: usize,
     /// Where receipts are kept.

@@ -132,8 +132,11 @@ impl Proxy {
         let identity = match settings.identity_listen {
             None => None,
             Some(address) => {
-                let listener =
-                    Listener::bind(address, None, Limits { max_connections: 256, ..Limits::default() })?;
+                let listener = Listener::bind(
+                    address,
+                    settings.identity_tls,
+                    Limits { max_connections: 256, ..Limits::default() },
+                )?;
                 let keys = shared.clone();
                 Some(Server::start(listener, 1, "identity", move |_| Rc::new(IdentityKeys(keys.clone())))?)
             }

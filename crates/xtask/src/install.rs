@@ -13,10 +13,15 @@ struct Need {
 }
 
 /// A `*` stands for one directory of any name.
-const NEEDS: [Need; 16] = [
+const NEEDS: [Need; 17] = [
     Need { package: "gcc", files: &["/usr/bin/cc", "/usr/local/bin/cc"] },
     Need { package: "slapd", files: &["/usr/sbin/slapd", "/usr/local/sbin/slapd"] },
     Need { package: "python3", files: &["/usr/bin/python3", "/usr/local/bin/python3"] },
+    // What makes virtual environments.
+    Need {
+        package: "python3-venv",
+        files: &["/usr/lib/*/ensurepip/__init__.py", "/usr/local/lib/*/ensurepip/__init__.py"],
+    },
     Need { package: "curl", files: &["/usr/bin/curl"] },
     Need { package: "chromium", files: &["/usr/bin/chromium"] },
     Need { package: "npm", files: &["/usr/bin/npm", "/usr/local/bin/npm"] },

@@ -5,6 +5,7 @@ mod demo;
 mod fuzz;
 mod install;
 mod node;
+mod python;
 mod rules;
 mod run;
 mod test;

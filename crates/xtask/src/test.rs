@@ -3,7 +3,7 @@
 use std::time::Instant;
 
 use crate::run::{Failure, command, execute, succeeds};
-use crate::{install, node, rules, ui};
+use crate::{install, node, python, rules, ui};
 
 struct Check {
     name: &'static str,
@@ -13,7 +13,11 @@ struct Check {
 }
 
 const CHECKS: [Check; 8] = [
-    Check { name: "install", hint: "directory and database servers, Node, Chromium", run: |_| install() },
+    Check {
+        name: "install",
+        hint: "directory and database servers, Node, Chromium, packages from PyPI",
+        run: |_| install(),
+    },
     Check {
         name: "format",
         hint: "cargo fmt",
@@ -50,7 +54,8 @@ pub fn run(args: &[String]) -> Result<(), Failure> {
 
 fn install() -> Result<(), Failure> {
     install::ensure()?;
-    node::ensure()
+    node::ensure()?;
+    python::ensure()
 }
 
 /// The browser's tests start the binary that the tests before have built.

@@ -22,7 +22,7 @@ pub(crate) struct AuthorizationServer {
     revocation_endpoint_auth_methods_supported: &'static [&'static str],
     jwks_uri: String,
     grant_types_supported: &'static [&'static str],
-    /// None: nobody is sent to a login page here.
+    /// `none` alone: nobody is sent to a login page here. The list must not be empty (RFC 8414 §2 requires it, and clients check).
     response_types_supported: &'static [&'static str],
 }
 
@@ -43,6 +43,6 @@ pub(crate) async fn show_authorization_server(
         revocation_endpoint_auth_methods_supported: BY_SECRET,
         jwks_uri: format!("{base}/.well-known/jwks.json"),
         grant_types_supported: &["client_credentials", EXCHANGE],
-        response_types_supported: &[],
+        response_types_supported: &["none"],
     })
 }

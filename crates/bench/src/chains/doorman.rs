@@ -17,9 +17,12 @@ use crate::load::Target;
 use crate::load::blocking::{exchange, post_json};
 use crate::process::{Server, free_address};
 
-/// What lets alice through, beside the demo's policies.
+/// What lets alice through, a service act for her, and erin make that service's account.
 const POLICY: &str = "@id(\"developers-bench\")\npermit (principal in Group::\"developers\", \
-     action == Action::\"request\", resource in ServiceName::\"bench\");\n";
+     action == Action::\"request\", resource in ServiceName::\"bench\");\n\
+     permit (principal == ServiceAccount::\"bench-ui\", action == Action::\"delegate\", resource in Group::\"developers\");\n\
+     permit (principal in Group::\"admins\", action == Action::\"service_account:manage\", \
+     resource == System::\"service_accounts\");\n";
 
 pub struct Doorman {
     /// As in tables: `Doorman`, or with what differs behind it.
@@ -65,7 +68,7 @@ impl Chain for Doorman {
         let mut proxy = Server::start("proxy", &command, dir)?;
         proxy.wait_for_port(proxy_listen)?;
         let login = json!({"username": "alice", "password": "alice-demo"});
-        let session = post_json(listen, "/auth/v1/login", &login).context("logging in")?;
+        let session = post_json(listen, "/auth/v1/login", &[], &login).context("logging in")?;
         let token =
             session.get("token").and_then(|token| token.as_str()).context("the login gave no token")?;
         let headers = vec![("authorization".to_owned(), format!("Bearer {token}"))];

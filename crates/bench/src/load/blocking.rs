@@ -45,18 +45,26 @@ pub fn receive(stream: &mut TcpStream, buffer: &mut [u8]) -> Result<Answer> {
 }
 
 /// Posts a JSON document and reads the JSON document that answers it.
-pub fn post_json(address: SocketAddr, path: &str, document: &serde_json::Value) -> Result<serde_json::Value> {
+pub fn post_json(
+    address: SocketAddr,
+    path: &str,
+    headers: &[(&str, &str)],
+    document: &serde_json::Value,
+) -> Result<serde_json::Value> {
     let body = document.to_string();
     let mut stream = connect(address)?;
     let length = body.len();
-    let head = format!("POST {path} HTTP/1.1\r\nhost: {address}\r\nconnection: close\r\n");
+    let mut head = format!("POST {path} HTTP/1.1\r\nhost: {address}\r\nconnection: close\r\n");
+    for (name, value) in headers {
+        head.push_str(&format!("{name}: {value}\r\n"));
+    }
     write!(stream, "{head}content-type: application/json\r\ncontent-length: {length}\r\n\r\n{body}")?;
     let mut answer = Vec::new();
     stream.read_to_end(&mut answer)?;
     let head = wire::parse_head(&answer)?.context("the answer has no head")?;
     let body = answer.get(head.length..).unwrap_or_default();
     let status = wire::parse_status(&answer)?;
-    ensure!(status == 200, "status {status}: {}", String::from_utf8_lossy(body));
+    ensure!(matches!(status, 200 | 201), "status {status}: {}", String::from_utf8_lossy(body));
     ensure!(matches!(head.body, wire::Framing::Fixed(_)), "a chunked answer");
     Ok(serde_json::from_slice(body)?)
 }

@@ -1,12 +1,12 @@
-//! `doorman keys list`, `rotate`, `public`. They work on files, beside running processes.
+//! `doorman keys list`, `rotate`, `retire`, `public`. They work on files, beside running processes.
 
 use crate::config::{Environment, Keeping};
 use crate::failure::{Failure, exit};
 use crate::output::{OutputArgs, print_json, print_line, print_table, write_out};
 use anyhow::Context as _;
 use clap::{Args, Subcommand, ValueEnum};
-use doorman_auth::keys::{KEY_SET_FILE, rotate as rotate_keys};
-use doorman_core::keys::{KeyUse, PublicKeys};
+use doorman_auth::keys::{KEY_SET_FILE, KeyRingError, retire as retire_key, rotate as rotate_keys};
+use doorman_core::keys::{KeyId, KeyUse, PublicKeys};
 use doorman_core::time::format_rfc3339;
 use serde_json::json;
 use std::path::{Path, PathBuf};
@@ -19,6 +19,8 @@ pub enum KeysCommand {
     List(PlaceArgs),
     /// Make new keys; the old ones go on verifying until nothing that they signed is shown any more
     Rotate(RotateArgs),
+    /// Take a key out of use at once, as when it has leaked: what it signed is refused from now on
+    Retire(RetireArgs),
     /// Print the public keys, as every proxy needs them
     Public(PlaceArgs),
 }
@@ -60,6 +62,21 @@ pub struct RotateArgs {
     activate_in: Duration,
 }
 
+/// `doorman keys retire`
+#[derive(Args)]
+#[command(after_help = "\
+Example:
+  doorman keys retire 5f0c… --config api.toml
+
+`doorman keys list` shows the ids. A new key takes its place if no other signs. Running processes see it within a second; copy
+public.json to every proxy (and public.json of api to `doorman auth`) at once. Whose token it signed logs in again.")]
+pub struct RetireArgs {
+    /// The key's id, as `doorman keys list` shows it
+    key: KeyId,
+    #[command(flatten)]
+    place: PlaceArgs,
+}
+
 /// What a key signs.
 #[derive(Clone, Copy, ValueEnum)]
 enum Use {
@@ -90,6 +107,7 @@ impl KeysCommand {
         match self {
             Self::List(place) | Self::Public(place) => place.output.json,
             Self::Rotate(args) => args.place.output.json,
+            Self::Retire(args) => args.place.output.json,
         }
     }
 }
@@ -99,6 +117,7 @@ pub fn run(command: KeysCommand, environment: &Environment) -> anyhow::Result<()
     match command {
         KeysCommand::List(place) => list(&place, environment),
         KeysCommand::Rotate(args) => rotate(&args, environment),
+        KeysCommand::Retire(args) => retire(&args, environment),
         KeysCommand::Public(place) => {
             let path = place.directory(environment)?.join(KEY_SET_FILE);
             read_public(&path)?;
@@ -135,6 +154,25 @@ fn read_public(path: &Path) -> anyhow::Result<PublicKeys> {
         failure.hint("name the place with --data or --config; the first start of `doorman api` makes keys")
     })?;
     PublicKeys::from_jwks(&text).with_context(|| path.display().to_string())
+}
+
+fn retire(args: &RetireArgs, environment: &Environment) -> anyhow::Result<()> {
+    let directory = args.place.directory(environment)?;
+    retire_key(&directory, args.key).map_err(|error| match error {
+        KeyRingError::UnknownKey { .. } => anyhow::Error::from(
+            Failure::new(exit::NOT_FOUND, error.to_string())
+                .hint("`doorman keys list` shows those there are"),
+        ),
+        error => error.into(),
+    })?;
+    if args.place.output.json {
+        return print_json(&json!({ "kid": args.key.to_string(), "retired": true }));
+    }
+    print_line(&format!(
+        "{} is retired. Copy {} to every proxy now.",
+        args.key,
+        directory.join(KEY_SET_FILE).display()
+    ))
 }
 
 fn rotate(args: &RotateArgs, environment: &Environment) -> anyhow::Result<()> {

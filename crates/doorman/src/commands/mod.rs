@@ -13,7 +13,9 @@ pub mod keys;
 pub mod policy;
 pub mod request;
 pub mod runs;
+pub mod service_account;
 pub mod session;
+pub mod token;
 pub mod watch;
 
 /// Milliseconds since the Unix epoch.

@@ -1,7 +1,7 @@
 //! `doorman proxy`: wires the role's parts together and runs it.
 
 use super::process;
-use crate::config::{Discovery, InstanceConfig, Protocol, ProxyConfig, ServiceConfig};
+use crate::config::{Discovery, InstanceConfig, Protocol, ProxyConfig, ServiceConfig, TlsConfig};
 use anyhow::{Context as _, bail};
 use doorman_proxy as proxy;
 use doorman_proxy::{
@@ -41,6 +41,10 @@ pub fn start(config: ProxyConfig) -> anyhow::Result<Proxy> {
         threads: config.server.threads.map_or(0, Into::into),
         public_keys: config.keys.public_file,
         identity_listen: config.jwks,
+        // The certificate of `[server]`; `client_ca_file` there is about `api` alone.
+        identity_tls: process::listener_tls(
+            config.server.tls.clone().map(|tls| TlsConfig { client_ca_file: None, ..tls }).as_ref(),
+        )?,
         max_whole_body: MAX_WHOLE_BODY,
         receipts: ReceiptSettings {
             dir: config.data.dir,

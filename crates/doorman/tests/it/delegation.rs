@@ -28,6 +28,10 @@ impl Delegating {
         assert_eq!(told, (403, "delegation_refused".to_owned()), "{what}: {answer:?}");
         let entry = self.world.entry(answer.head.field("doorman-audit-id").unwrap()).await;
         assert_eq!(entry.text("decision"), "deny", "{what}: {entry:?}");
+        // It names whose credential it was, and who was claimed; nobody is its subject.
+        assert!(entry.text("actor").contains(':'), "{what}: {entry:?}");
+        assert!(entry.record["detail"]["claimed"].is_string(), "{what}: {entry:?}");
+        assert_eq!(entry.text("subject"), "", "{what}: {entry:?}");
     }
 }
 

@@ -9,6 +9,7 @@
     reason = "a test ends where it fails, in its helpers too"
 )]
 
+mod accounts;
 mod audit;
 mod auth;
 mod config;
@@ -25,9 +26,11 @@ mod links;
 mod local;
 mod log;
 mod passes;
+mod python;
 mod receipts;
 mod request;
 mod retry;
+mod rights;
 mod session;
 mod shell;
 mod smoke;
