@@ -72,13 +72,13 @@ export default function AuditPage() {
 
   return (
     <Stack p="md" gap="md">
-      <Group justify="space-between" align="center" wrap="wrap">
+      <Group justify="space-between" align="center">
         <div>
           <Title order={1} size="h3">
             Audit
           </Title>
           <Text size="sm" c="dimmed">
-            {readsAll ? 'Everybody’s entries, newest first.' : 'Your own entries, newest first: what you sent, and what was sent on your behalf.'}
+            {readsAll ? 'Everybody’s entries, newest first.' : 'Your own entries, newest first.'}
           </Text>
         </div>
         <Group gap="sm">

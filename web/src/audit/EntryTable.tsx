@@ -35,7 +35,7 @@ export function EntryTable({ entries, selected, fresh, onOpen }: Props) {
             <Table.Th w={132}>Time</Table.Th>
             <Table.Th w={150}>Who</Table.Th>
             <Table.Th>What</Table.Th>
-            <Table.Th w={112}>Outcome</Table.Th>
+            <Table.Th w={136}>Outcome</Table.Th>
             <Table.Th w={80} ta="right">
               Took
             </Table.Th>

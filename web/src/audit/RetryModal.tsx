@@ -25,10 +25,7 @@ export function RetryModal({ entry, opened, onClose, onRetried }: Props) {
   const [query, setQuery] = useState(entry.query ?? '');
   const [body, setBody] = useState(missing.body ? '' : (entry.body ?? ''));
   const [confirm, setConfirm] = useState(false);
-  const retry = useMutation({
-    mutationFn: (ask: RetryAsk) => retryEntry(entry.id, ask),
-    onSuccess: () => onRetried?.(),
-  });
+  const retry = useMutation({ mutationFn: (ask: RetryAsk) => retryEntry(entry.id, ask) });
 
   function submit(event: FormEvent) {
     event.preventDefault();
@@ -41,6 +38,8 @@ export function RetryModal({ entry, opened, onClose, onRetried }: Props) {
   }
 
   function close() {
+    // Not before: the list behind would take this dialog away with it.
+    if (retry.data) onRetried?.();
     retry.reset();
     setConfirm(false);
     onClose();

@@ -17,6 +17,7 @@ mod jobs;
 mod journal;
 #[cfg(test)]
 mod retention;
+#[cfg(test)]
 mod revocation;
 #[cfg(test)]
 mod rig;
