@@ -13,6 +13,7 @@ mod identity;
 mod journal;
 #[cfg(test)]
 mod retention;
+#[cfg(test)]
 mod revocation;
 #[cfg(test)]
 mod rig;
