@@ -8,6 +8,7 @@ mod arrival;
 mod audit;
 mod auth_routes;
 mod catalog;
+mod collections;
 mod cookie;
 mod entry;
 mod error;

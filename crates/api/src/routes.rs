@@ -7,7 +7,7 @@ use crate::access::Access;
 use crate::auth_routes::{login, me, service_accounts, sessions, tokens, verify};
 use crate::oauth::{grants, metadata, tokens as oauth_tokens};
 use crate::state::ApiState;
-use crate::{audit, catalog, health, openapi, policy};
+use crate::{audit, catalog, collections, health, openapi, policy};
 use doorman_core::record::Kind;
 use doorman_policy::{Resource, action};
 use std::sync::Arc;
@@ -42,6 +42,7 @@ fn route(access: Access, routes: UtoipaMethodRouter<Arc<ApiState>>) -> Route {
 
 /// All there is.
 pub(crate) fn all() -> Vec<Route> {
+    let saved = Access::caller(Kind::Collection);
     let accounts = Access::permitted(Kind::ServiceAccount, SERVICE_ACCOUNTS);
     vec![
         route(Access::public(Kind::Login), routes!(login::log_in)),
@@ -64,6 +65,12 @@ pub(crate) fn all() -> Vec<Route> {
         route(Access::caller(Kind::Request), routes!(catalog::list_regions)),
         route(Access::caller(Kind::Request), routes!(catalog::list_services)),
         route(Access::caller(Kind::Request), routes!(catalog::list_instances)),
+        route(saved, routes!(collections::list_saved_requests)),
+        route(saved, routes!(collections::create_saved_request)),
+        route(saved, routes!(collections::show_saved_request)),
+        route(saved, routes!(collections::update_saved_request)),
+        route(saved, routes!(collections::delete_saved_request)),
+        route(saved, routes!(collections::list_saved_versions)),
         route(Access::permitted(Kind::Audit, AUDIT), routes!(audit::list_entries)),
         route(Access::permitted(Kind::Audit, AUDIT_EXPORT), routes!(audit::export_entries)),
         route(Access::permitted(Kind::Audit, AUDIT), routes!(audit::stream_entries)),

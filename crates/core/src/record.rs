@@ -37,6 +37,8 @@ pub enum Kind {
     Key,
     /// A service account made or changed.
     ServiceAccount,
+    /// A request saved, changed or deleted.
+    Collection,
     /// Retention, archiving, or a writer's start.
     System,
 }
@@ -57,6 +59,7 @@ impl Kind {
             Self::Policy => "policy",
             Self::Key => "key",
             Self::ServiceAccount => "service_account",
+            Self::Collection => "collection",
             Self::System => "system",
         }
     }

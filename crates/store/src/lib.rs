@@ -7,6 +7,7 @@
 //! The journal is the one hot path: see [`Journal`].
 
 mod audit;
+mod collections;
 mod coordination;
 mod cursor;
 mod database;
@@ -28,6 +29,7 @@ pub use audit::{
     AuditFilter, AuditItem, AuditPage, BatchReader, Followed, Follower, StatementHead, StatusFilter,
     StoredBatch, StoredEntry, WriterRow,
 };
+pub use collections::{SavedEditRow, SavedRequestRow, Viewer};
 pub use database::{Database, DatabaseConfig};
 pub use dialect::Dialect;
 pub use error::{CommitError, StoreError};

@@ -3,6 +3,7 @@ import { Button, Center, Loader, MantineProvider } from '@mantine/core';
 import { Notifications } from '@mantine/notifications';
 import { QueryClient, QueryClientProvider } from '@tanstack/react-query';
 import { IconMap } from '@tabler/icons-react';
+import { type ComponentType, Suspense, lazy } from 'react';
 import { type RouteObject, Link, Navigate, RouterProvider, createBrowserRouter, useRouteError } from 'react-router';
 import { Problem, asProblem } from '../client/problem';
 import { EmptyState } from '../components/EmptyState';
@@ -22,8 +23,22 @@ const queries = new QueryClient({
   },
 });
 
-function lazy({ path, load }: { path: string; load: () => Promise<{ default: React.ComponentType }> }): RouteObject {
-  return { path, lazy: async () => ({ Component: (await load()).default }), errorElement: <Failure /> };
+function pageRoute({ path, load }: { path: string; load: () => Promise<{ default: ComponentType }> }): RouteObject {
+  const Page = lazy(load);
+  const element = (
+    <Suspense fallback={<Loading />}>
+      <Page />
+    </Suspense>
+  );
+  return { path, element, errorElement: <Failure /> };
+}
+
+function Loading() {
+  return (
+    <Center p="xl">
+      <Loader aria-label="Loading" />
+    </Center>
+  );
 }
 
 function Failure() {
@@ -49,14 +64,9 @@ const router = createBrowserRouter([
   {
     element: <Frame />,
     errorElement: <Failure />,
-    hydrateFallbackElement: (
-      <Center p="xl">
-        <Loader aria-label="Loading" />
-      </Center>
-    ),
     children: [
       { index: true, element: <Navigate to="/request" replace /> },
-      ...[...SECTIONS, ...DETAILS].map(lazy),
+      ...[...SECTIONS, ...DETAILS].map(pageRoute),
       { path: '*', element: <NothingHere /> },
     ],
   },

@@ -32,6 +32,12 @@ const WITHOUT_POLICY: &[&str] = &[
     "GET /api/v1/regions",
     "GET /api/v1/regions/{region}/services",
     "GET /api/v1/regions/{region}/services/{service}/instances",
+    "GET /api/v1/collections",
+    "POST /api/v1/collections",
+    "GET /api/v1/collections/{id}",
+    "PUT /api/v1/collections/{id}",
+    "DELETE /api/v1/collections/{id}",
+    "GET /api/v1/collections/{id}/history",
 ];
 
 #[test]

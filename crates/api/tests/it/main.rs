@@ -10,6 +10,8 @@ mod catalog;
 #[cfg(test)]
 mod chain;
 #[cfg(test)]
+mod collections;
+#[cfg(test)]
 mod cookies;
 #[cfg(test)]
 mod credentials;

@@ -2,6 +2,7 @@
 
 mod audit;
 mod catalog;
+mod collections;
 mod identity;
 mod jobs;
 mod problem;
@@ -13,6 +14,9 @@ pub use audit::{
     HeaderValue, Headers, Outcome, OutcomeState,
 };
 pub use catalog::{Health, Instance, Region, Service};
+pub use collections::{
+    SavedBody, SavedBodyKind, SavedDraft, SavedLine, SavedRequest, SavedRequestEdit, SavedRequestVersion,
+};
 pub use doorman_core::rollout::{
     Counts, Duplicates, GateSpec, InputSpec, ItemState, JobSpec, Missed, Overlap, PlanSpec, RequestSpec,
     RetrySpec, Row, RunState, ScheduleSpec, StopSpec, SuccessSpec, WaveSpec,

@@ -4,6 +4,8 @@
 #[cfg(test)]
 mod audit;
 #[cfg(test)]
+mod collections;
+#[cfg(test)]
 mod crash;
 #[cfg(test)]
 mod durability;
