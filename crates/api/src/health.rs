@@ -44,6 +44,8 @@ pub(crate) struct Readiness {
     policy: PolicyReadiness,
     /// Proxies that answer, of those configured, by region.
     regions: BTreeMap<String, RegionReadiness>,
+    /// Whether each sink of the log takes it, as far as this process feeds it.
+    sinks: BTreeMap<String, bool>,
 }
 
 /// Whether people can log in.
@@ -121,8 +123,10 @@ fn readiness_of(state: &ApiState, database: bool) -> Readiness {
             (name.clone(), RegionReadiness { proxies: region.proxies.len(), live: live.count() })
         })
         .collect();
+    let sinks = (state.sinks)();
     let auth_answers = link.is_none_or(|link| link.down_since_ms.is_none());
     let all_well = auth_answers
+        && sinks.values().all(|well| *well)
         && directory.down_since_ms.is_none()
         && !refused
         && regions.values().all(|region| region.live > 0);
@@ -148,6 +152,7 @@ fn readiness_of(state: &ApiState, database: bool) -> Readiness {
         }),
         policy: PolicyReadiness { digest: state.door.policies.current().digest(), refused },
         regions,
+        sinks,
     }
 }
 

@@ -3,8 +3,10 @@
 use crate::audit::chain::ChainWatch;
 use doorman_auth::Authority;
 use doorman_door::DoorShared;
+use doorman_jobs::run::Jobs;
 use doorman_store::Database;
 use metrics_exporter_prometheus::PrometheusHandle;
+use std::collections::BTreeMap;
 use std::net::IpAddr;
 use std::sync::Arc;
 use url::Url;
@@ -15,15 +17,22 @@ pub struct ApiState {
     pub authenticator: Arc<dyn Authority>,
     /// What is stored; for reading the audit log.
     pub database: Database,
+    /// Jobs and runs.
+    pub jobs: Arc<Jobs>,
     /// What the door's threads share: policies, catalog, journal, revocations, the measure of refusals, time.
     pub door: Arc<DoorShared>,
     /// Renders `/metrics`; without it that route says that there is nothing.
     pub metrics: Option<PrometheusHandle>,
     /// How far the log has been verified.
     pub chain: ChainWatch,
+    /// Whether each sink takes the log, by name.
+    pub sinks: SinkHealth,
     /// Settings.
     pub config: ApiConfig,
 }
+
+/// Tells whether each sink takes the log, by name.
+pub type SinkHealth = Arc<dyn Fn() -> BTreeMap<String, bool> + Send + Sync>;
 
 impl ApiState {
     /// Wall time in milliseconds, never earlier than before.

@@ -1,7 +1,7 @@
 //! The export of a log as JSON lines: what the exporter writes and `doorman audit verify --export` reads. Specified in
 //! `docs/audit-log.md`.
 //!
-//! In this order: `export`, all `writer` lines, the batches (a `statement` line, then an `entry` line for each entry),
+//! In this order: `export`, all `writer` and `retention` lines, the batches (a `statement` line, then an `entry` line for each entry),
 //! and `end`. Batches of one writer stand in the order of their numbers; those of several may be mixed.
 
 use crate::canonical::canonicalize;
@@ -29,6 +29,10 @@ enum Line<'a> {
     Writer {
         id: String,
         peers: String,
+    },
+    Retention {
+        body: String,
+        signature: String,
     },
     Statement(Text),
     Entry {
@@ -60,6 +64,11 @@ pub fn begin(unix_ms: u64) -> String {
 /// The line of a writer. Those of all writers that the database knows come before any batch.
 pub fn writer(id: WriterId, peers: &[u8]) -> String {
     Line::Writer { id: id.to_string(), peers: hex::encode(peers) }.to_json()
+}
+
+/// The line of a tombstone: some batches come without their entries. Those of all writers come before any batch.
+pub fn retention(body: &[u8], signature: &[u8]) -> String {
+    Line::Retention { body: hex::encode(body), signature: hex::encode(signature) }.to_json()
 }
 
 /// The lines of one batch. The leaves of `statement` are made here.
@@ -113,6 +122,7 @@ pub enum ExportError {
 pub struct ExportReader {
     keys: Option<PublicKeys>,
     book: PeerBook,
+    tombstones: Vec<(Vec<u8>, Vec<u8>)>,
     verifier: Option<LogVerifier>,
     lines: u64,
     entries: u64,
@@ -126,6 +136,7 @@ impl ExportReader {
         Self {
             keys: Some(keys),
             book: PeerBook::default(),
+            tombstones: Vec::new(),
             verifier: None,
             lines: 0,
             entries: 0,
@@ -158,6 +169,12 @@ impl ExportReader {
                 self.book.insert(id.parse().ok()?, PeerList::from_bytes(&hex::decode(peers).ok()?)?);
                 Some(())
             }
+            Line::Retention { body, signature } => {
+                let (body, signature) = (hex::decode(body).ok()?, hex::decode(signature).ok()?);
+                self.keys.as_ref()?;
+                self.tombstones.push((body, signature));
+                Some(())
+            }
             Line::Statement(text) => {
                 let line = StatementLine::from_text(&text)?;
                 self.batch = Some(line.writer);
@@ -185,9 +202,14 @@ impl ExportReader {
     }
 
     fn verifier(&mut self) -> &mut LogVerifier {
-        let (keys, book) = (&mut self.keys, &mut self.book);
-        self.verifier
-            .get_or_insert_with(|| LogVerifier::new(keys.take().unwrap_or_default(), std::mem::take(book)))
+        let (keys, book, tombstones) = (&mut self.keys, &mut self.book, &mut self.tombstones);
+        self.verifier.get_or_insert_with(|| {
+            let mut verifier = LogVerifier::new(keys.take().unwrap_or_default(), std::mem::take(book));
+            for (body, signature) in tombstones.drain(..) {
+                verifier.tombstone(&body, &signature);
+            }
+            verifier
+        })
     }
 
     /// The end of the text: what was found, and whether the text was an export to its end.

@@ -18,6 +18,7 @@ pub mod principal;
 pub mod proof;
 pub mod receipt;
 pub mod record;
+pub mod retention;
 pub mod rollout;
 pub mod secret;
 pub mod statement;

@@ -18,6 +18,7 @@ pub use fault::{Fault, FaultKind};
 use crate::id::AuditId;
 use crate::keys::PublicKeys;
 use crate::peers::{PeerBook, Snapshot, digest_of};
+use crate::retention::Tombstone;
 use crate::statement::{Statement, StatementLine, WriterId};
 use chain::{Chain, check_signature};
 use std::collections::{BTreeMap, BTreeSet};
@@ -40,6 +41,8 @@ pub struct Report {
     pub statements: u64,
     /// Entries that are as signed.
     pub entries: u64,
+    /// Entries that went by retention, under a signed tombstone.
+    pub retained: u64,
     /// Last batches that nobody signed yet, nor any later writer vouched for.
     pub unsigned: Vec<Unsigned>,
     /// What is wrong: at most one fault of each writer, in the order of time. Empty: the log is whole.
@@ -81,6 +84,15 @@ impl LogVerifier {
         self.chain(writer).entry(entry);
     }
 
+    /// Takes a tombstone: batches that it names may lack their entries. To come before their statements. One that no
+    /// known key signed excuses nothing.
+    pub fn tombstone(&mut self, body: &[u8], signature: &[u8]) {
+        if let Some(tombstone) = Tombstone::verified(&self.keys, body, signature) {
+            let chain = self.chain(tombstone.writer);
+            chain.retained_below = chain.retained_below.max(tombstone.below);
+        }
+    }
+
     /// Says that there is an entry which belongs to no batch.
     pub fn stray(&mut self, writer: WriterId, id: AuditId) {
         let chain = self.chain(writer);
@@ -120,7 +132,8 @@ impl LogVerifier {
         Report {
             writers: self.chains.len() as u64,
             statements: self.chains.values().map(|chain| chain.number).sum(),
-            entries: self.chains.values().map(|chain| chain.index).sum(),
+            entries: self.chains.values().map(|chain| chain.index - chain.retained.min(chain.index)).sum(),
+            retained: self.chains.values().map(|chain| chain.retained).sum(),
             unsigned: whole
                 .clone()
                 .filter(|chain| chain.fault.is_none())

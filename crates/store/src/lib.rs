@@ -16,9 +16,11 @@ mod driver;
 mod durability;
 mod error;
 mod index;
+mod jobs;
 mod journal;
 mod migration;
 mod receipts;
+mod retention;
 mod revocation;
 mod service_accounts;
 mod sessions;
@@ -33,8 +35,13 @@ pub use database::{Database, DatabaseConfig};
 pub use dialect::Dialect;
 pub use error::{CommitError, StoreError};
 pub use index::OpenAttempt;
-pub use journal::{Batch, Entry, Journal};
+pub use jobs::{
+    Chunk, ChunkItem, EditRow, HolderShare, InputAbout, InputRow, Item, ItemFilter, JobRow, RunFilter,
+    RunRow, RunStep,
+};
+pub use journal::{Batch, Entry, ItemEnd, ItemMark, Journal};
 pub use receipts::{Collected, ReceiptPiece, ReceiptSource, UnknownAttempt};
+pub use retention::Retainable;
 pub use service_accounts::{SecretRow, ServiceAccountRow};
 pub use sessions::{SessionFilter, SessionKind, SessionRow};
 pub use throttle::{LoginEnd, LoginTry, LoginVerdict, ThrottleRule};

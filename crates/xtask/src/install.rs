@@ -13,7 +13,7 @@ struct Need {
 }
 
 /// A `*` stands for one directory of any name.
-const NEEDS: [Need; 17] = [
+const NEEDS: [Need; 20] = [
     Need { package: "gcc", files: &["/usr/bin/cc", "/usr/local/bin/cc"] },
     Need { package: "slapd", files: &["/usr/sbin/slapd", "/usr/local/sbin/slapd"] },
     Need { package: "python3", files: &["/usr/bin/python3", "/usr/local/bin/python3"] },
@@ -34,11 +34,31 @@ const NEEDS: [Need; 17] = [
     Need { package: "winbind", files: &["/usr/sbin/winbindd"] },
     Need { package: "ldb-tools", files: &["/usr/bin/ldbadd"] },
     Need { package: "mariadb-server", files: &["/usr/sbin/mariadbd", "/usr/local/sbin/mariadbd"] },
+    Need { package: "nats-server", files: &["/usr/sbin/nats-server"] },
+    Need { package: "rsyslog", files: &["/usr/sbin/rsyslogd"] },
+    Need { package: "rsyslog-openssl", files: &["/usr/lib/*/rsyslog/lmnsd_ossl.so"] },
     Need { package: "postgresql", files: &["/usr/lib/postgresql/*/bin/postgres", "/usr/local/bin/postgres"] },
 ];
 
 /// Makes sure that everything is there, or fails naming what is not.
 pub fn ensure() -> Result<(), Failure> {
+    ensure_packages()?;
+    ensure_duckdb()
+}
+
+/// What reads archives in a test; Debian has no package of it.
+fn ensure_duckdb() -> Result<(), Failure> {
+    if succeeds(&mut command(["python3", "-c", "import duckdb"])) {
+        return Ok(());
+    }
+    println!("missing: duckdb; installing it by pip");
+    if !succeeds(&mut command(["python3", "-m", "pip", "--version"])) {
+        execute(apt_get()?.args(["install", "--yes", "--no-install-recommends", "python3-pip"]))?;
+    }
+    execute(&mut command(["python3", "-m", "pip", "install", "--quiet", "--break-system-packages", "duckdb"]))
+}
+
+fn ensure_packages() -> Result<(), Failure> {
     let missing: Vec<&str> = missing();
     if missing.is_empty() {
         return Ok(());

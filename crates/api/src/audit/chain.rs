@@ -144,8 +144,12 @@ impl ChainWatch {
         for row in database.writers().await? {
             book.insert(row.id, PeerList::from_bytes(&row.peers).unwrap_or_default());
         }
+        let mut verifier = LogVerifier::new(keys, book);
+        for (body, signature) in database.tombstones().await? {
+            verifier.tombstone(&body, &signature);
+        }
         Ok(Watch {
-            verifier: LogVerifier::new(keys, book),
+            verifier,
             writers: heads.iter().map(|head| head.writer).collect(),
             next: BTreeMap::new(),
             status: status(Report::default(), heads, false, 0),

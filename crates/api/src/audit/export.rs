@@ -154,6 +154,9 @@ impl Complete {
             head.push_str(&export::writer(row.id, &row.peers));
             known.insert(row.id);
         }
+        for (body, signature) in database.tombstones().await? {
+            head.push_str(&export::retention(&body, &signature));
+        }
         let heads = database.statement_heads().await?;
         let heads = heads.iter().filter(|head| known.contains(&head.writer));
         let writers = heads.map(|head| (head.writer, head.number)).collect();

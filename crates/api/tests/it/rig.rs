@@ -18,6 +18,7 @@ use doorman_door::journal::{JournalConfig, Surroundings, Writer};
 use doorman_door::rate::RateGate;
 use doorman_door::refusals::RefusalGate;
 use doorman_door::{DoorConfig, DoorShared, Peer};
+use doorman_jobs::run::{Jobs, JobsConfig};
 use doorman_policy::{PolicyStore, demo_policies};
 use doorman_store::{Database, DatabaseConfig};
 use doorman_testkit::ldap::{DirectoryFile, EmbeddedLdap, demo_directory_toml};
@@ -89,7 +90,17 @@ impl Rig {
         });
         let chain = ChainWatch::new(dir.path().join("keys").join(KEY_HISTORY_FILE));
         let config = ApiConfig::new(url.parse().unwrap());
-        let state = Arc::new(ApiState { authenticator, database, door, metrics: None, chain, config });
+        let jobs = Jobs::new(database.clone(), door.clone(), authenticator.clone(), JobsConfig::default());
+        let state = Arc::new(ApiState {
+            authenticator,
+            database,
+            jobs,
+            door,
+            metrics: None,
+            chain,
+            sinks: Arc::new(Default::default),
+            config,
+        });
         Self { router: router(state.clone()), state, ldap: Some(ldap), writer: Some(writer), dir }
     }
 

@@ -55,6 +55,10 @@ impl Batch {
         self.found.len() as u64 >= u64::from(self.statement.count)
     }
 
+    pub(super) fn is_empty(&self) -> bool {
+        self.found.is_empty()
+    }
+
     pub(super) fn last_id(&self) -> Option<AuditId> {
         self.found.last().map(|found| found.id)
     }

@@ -42,6 +42,9 @@ pub(super) struct Chain {
     previous: Digest,
     pub(super) index: u64,
     last_id: Option<AuditId>,
+    /// Batches below this number may have lost their entries by retention; how many entries did.
+    pub(super) retained_below: u64,
+    pub(super) retained: u64,
     batch: Option<Batch>,
     /// The last statement, when it has no signature. Good only for the last of all.
     pub(super) unsigned: Option<Unsigned>,
@@ -61,6 +64,8 @@ impl Chain {
             previous: Digest::default(),
             index: 0,
             last_id: None,
+            retained_below: 0,
+            retained: 0,
             batch: None,
             unsigned: None,
             peers: None,
@@ -164,6 +169,13 @@ impl Chain {
     /// The batch at hand has all the entries that were found for it.
     pub(super) fn close(&mut self) {
         let Some(batch) = self.batch.take() else { return };
+        if batch.is_empty() && self.number < self.retained_below {
+            self.last_id = batch.span.map(|(_, last)| last).or(self.last_id);
+            self.number += 1;
+            self.index += u64::from(batch.statement.count);
+            self.retained += u64::from(batch.statement.count);
+            return;
+        }
         match batch.judge() {
             Some(spot) => self.blame(spot),
             None => {

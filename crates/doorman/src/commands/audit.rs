@@ -5,7 +5,10 @@ mod prove;
 mod retry;
 mod tail;
 
+#[cfg(feature = "archive")]
+use super::audit_archive::{self, ArchiveArgs};
 use super::audit_reconcile::{self, ReconcileArgs};
+use super::audit_retain::{self, RetainArgs};
 use super::audit_verify::{self, VerifyArgs};
 use crate::connection::ConnectionArgs;
 use crate::output::{OutputArgs, print_fields, print_json, print_line, print_table, remark};
@@ -39,6 +42,11 @@ pub enum AuditCommand {
     Verify(VerifyArgs),
     /// Hold what the regions served, by their proxies' receipts, against the log
     Reconcile(ReconcileArgs),
+    /// Copy the log to Parquet files, which any tool can query and `verify --archive` proves
+    #[cfg(feature = "archive")]
+    Archive(ArchiveArgs),
+    /// Delete the oldest entries under a signed tombstone; what is left verifies as before
+    Retain(RetainArgs),
 }
 
 /// `doorman audit search`
@@ -157,6 +165,9 @@ impl AuditCommand {
             Self::CheckProof(args) => args.is_json(),
             Self::Verify(args) => args.is_json(),
             Self::Reconcile(args) => args.is_json(),
+            #[cfg(feature = "archive")]
+            Self::Archive(args) => args.is_json(),
+            Self::Retain(args) => args.is_json(),
         }
     }
 }
@@ -173,6 +184,9 @@ pub async fn run(command: AuditCommand) -> anyhow::Result<()> {
         AuditCommand::CheckProof(args) => prove::check(args),
         AuditCommand::Verify(args) => audit_verify::run(args).await,
         AuditCommand::Reconcile(args) => audit_reconcile::run(args).await,
+        #[cfg(feature = "archive")]
+        AuditCommand::Archive(args) => audit_archive::run(args).await,
+        AuditCommand::Retain(args) => audit_retain::run(args).await,
     }
 }
 

@@ -11,8 +11,9 @@ use doorman_auth::keys::KEY_HISTORY_FILE;
 use doorman_core::Digest;
 use doorman_core::id::AuditId;
 use doorman_core::receipt::{End, Ended, Frame, Frames, Judged, LogStart, Receipt, StatementBook};
+use doorman_core::retention::Tombstone;
 use doorman_core::sha256;
-use doorman_core::statement::Statement;
+use doorman_core::statement::{Statement, WriterId};
 use doorman_core::time::format_rfc3339;
 use doorman_store::{Database, DatabaseConfig, StoreError, StoredEntry};
 use receipts::Shelves;
@@ -168,7 +169,13 @@ async fn look(args: &ReconcileArgs) -> anyhow::Result<Finding> {
     }
     let database =
         Database::connect(&DatabaseConfig::existing(url)).await.context("the database cannot be opened")?;
-    let mut reconciler = Reconciler::new(&database, StatementBook::new(keys));
+    let mut reconciler = Reconciler::new(&database, StatementBook::new(keys.clone()));
+    for (body, signature) in database.tombstones().await? {
+        if let Some(tombstone) = Tombstone::verified(&keys, &body, &signature) {
+            let below = reconciler.retained.entry(tombstone.writer).or_default();
+            *below = tombstone.below.max(*below);
+        }
+    }
     reconciler.read_all(shelves).await?;
     let finding = reconciler.finish().await?;
     database.close().await;
@@ -199,6 +206,8 @@ struct Reconciler<'a> {
     /// Attempts without an outcome, by id, until the segment with their end was read.
     open: BTreeMap<AuditId, OnlyThere>,
     has_index: bool,
+    /// Below which batch each writer's entries went by retention.
+    retained: HashMap<WriterId, u64>,
     finding: Finding,
 }
 
@@ -213,6 +222,7 @@ impl<'a> Reconciler<'a> {
             ends: Vec::new(),
             open: BTreeMap::new(),
             has_index: true,
+            retained: HashMap::new(),
             finding: Finding::default(),
         }
     }
@@ -365,6 +375,10 @@ impl<'a> Reconciler<'a> {
         Ok(match (there, entry) {
             (Some(there), _) if leaf_of(&there) == held.leaf => None,
             (Some(_), _) | (None, Some(_)) => Some(Lack::Changed),
+            (None, None) if self.retained.get(&writer).is_some_and(|below| number < *below) => {
+                self.finding.retained += 1;
+                None
+            }
             (None, None) => Some(Lack::Lost),
         })
     }

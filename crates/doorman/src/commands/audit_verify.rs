@@ -13,7 +13,7 @@ use doorman_core::peers::{PeerBook, PeerList};
 use doorman_core::statement::{StatementLine, WriterId};
 use doorman_core::verify::{LogVerifier, Report, StoredEntry, StoredStatement};
 use doorman_store::{Database, DatabaseConfig, StoreError, StoredBatch};
-use files::StatementFiles;
+pub(super) use files::StatementFiles;
 use serde::Serialize;
 use std::collections::BTreeSet;
 use std::fs::File;
@@ -27,6 +27,7 @@ Examples:
   doorman audit verify --data doorman-data
   doorman audit verify --database postgres://reader@db/doorman --keys history.json --statements copies/
   doorman audit verify --export log.jsonl --keys history.json --json
+  doorman audit verify --archive archive --keys history.json
 
 The keys are those of all time, history.json beside an api's keys. Keep a copy of them, and of the statements files,
 where nobody who can write to the database can write.
@@ -41,6 +42,10 @@ pub struct VerifyArgs {
     /// A complete export; - for standard input
     #[arg(long, value_name = "FILE")]
     export: Option<PathBuf>,
+    /// An archive: a directory, or s3://bucket/prefix
+    #[cfg(feature = "archive")]
+    #[arg(long, value_name = "PLACE")]
+    archive: Option<String>,
     /// Public keys
     #[arg(long, value_name = "FILE", required_unless_present = "data")]
     keys: Option<PathBuf>,
@@ -92,6 +97,16 @@ async fn look(args: &VerifyArgs) -> anyhow::Result<Finding> {
     if let Some(export) = &args.export {
         return read_export(export, keys);
     }
+    #[cfg(feature = "archive")]
+    if let Some(place) = &args.archive {
+        let mut files = StatementFiles::default();
+        for directory in &args.statements {
+            files.add(directory).with_context(|| format!("cannot read {}", directory.display()))?;
+        }
+        let (report, broken) = super::audit_archive::verify(place, keys, files).await?;
+        let whole = broken.is_none() && report.faults.is_empty();
+        return Ok(Finding { whole, report, index_differs: None, broken });
+    }
     let own = args.data.as_ref().map(|data| format!("sqlite:{}", data.join("doorman.db").display()));
     let url = args.database.as_ref().or(own.as_ref()).context("--data, --database or --export is needed")?;
     let mut files = StatementFiles::default();
@@ -142,6 +157,9 @@ async fn read_log(
         book.insert(row.id, PeerList::from_bytes(&row.peers).unwrap_or_default());
     }
     let mut verifier = LogVerifier::new(keys, book);
+    for (body, signature) in database.tombstones().await? {
+        verifier.tombstone(&body, &signature);
+    }
     for writer in &writers {
         read_writer(database, &mut verifier, *writer, &mut files).await?;
     }
@@ -242,6 +260,12 @@ fn show(finding: &Finding) -> anyhow::Result<()> {
         return Ok(());
     }
     print_line(&format!("The log is whole: {counted}, each as it was signed."))?;
+    if report.retained > 0 {
+        print_line(&format!(
+            "Beside them, {} entries went by retention, as signed tombstones say.",
+            report.retained
+        ))?;
+    }
     for last in &report.unsigned {
         print_line(&format!(
             "Not signed yet: the last {} entries of writer {} (statement {}); they rest on the database alone.",

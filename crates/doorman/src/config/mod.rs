@@ -19,6 +19,7 @@ mod regions;
 mod role;
 mod server;
 mod services;
+mod sinks;
 mod storage;
 mod tree;
 mod units;
@@ -34,6 +35,7 @@ pub use regions::RegionConfig;
 pub use role::{Keeping, Role, example};
 pub use server::{LogConfig, LogFormat, TlsConfig};
 pub use services::{Discovery, InstanceConfig, Protocol, ServiceConfig};
+pub use sinks::{SinkConfig, SinkKind};
 pub use storage::{DatabaseConfig, JournalConfig, KeysConfig};
 pub use units::duration::parse as parse_duration;
 

@@ -3,7 +3,7 @@
 use super::auth::authenticator;
 use super::auth_link::HttpLink;
 use super::front::{Front, Routed};
-use super::{process, upkeep};
+use super::{process, sinks, upkeep};
 use crate::config::{ApiConfig, AuthSource, RegionConfig};
 use anyhow::{Context as _, bail};
 use doorman_api::ApiState;
@@ -21,8 +21,11 @@ use doorman_door::rate::RateGate;
 use doorman_door::redact::Redaction;
 use doorman_door::refusals::RefusalGate;
 use doorman_door::{Door, DoorConfig, DoorShared, Peer, Rate};
+use doorman_jobs::input::Limits;
+use doorman_jobs::run::{Jobs, JobsConfig, Runner};
 use doorman_net::{Listener, Server};
 use doorman_policy::PolicyStore;
+use doorman_sinks::{Feed, SinkStates};
 use doorman_store::Database;
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
@@ -59,6 +62,8 @@ pub fn run(config: ApiConfig) -> anyhow::Result<()> {
 pub struct Api {
     server: Server,
     writer: Writer,
+    runner: Runner,
+    control: Handle,
     shared: Arc<DoorShared>,
     /// For `demo`, which adds what belongs to its world.
     pub authenticator: Arc<dyn Authority>,
@@ -73,6 +78,8 @@ impl Api {
     /// Lets requests in flight end, writes the last outcomes and stops. Blocks.
     pub fn close(self, drain: Duration) {
         self.shared.draining.store(true, Ordering::Relaxed);
+        // Before the server threads, which send its items.
+        self.control.block_on(self.runner.stop(drain));
         self.server.announce_end();
         std::thread::sleep(ANNOUNCE.min(drain));
         self.server.close(drain);
@@ -137,9 +144,29 @@ pub async fn start(config: ApiConfig) -> anyhow::Result<Api> {
     tokio::spawn(upkeep::tell_refusals(shared.clone()));
     tokio::spawn(upkeep::index(database.clone(), shared.clone()));
     tokio::spawn(upkeep::sweep(database.clone(), shared.clone()));
+    let jobs_config = JobsConfig {
+        lease: config.jobs.lease,
+        limits: Limits { rows: config.jobs.max_rows, ..Limits::default() },
+        ..JobsConfig::default()
+    };
+    let jobs = Jobs::new(database.clone(), shared.clone(), authenticator.clone(), jobs_config);
+    let runner = Runner::start(jobs.clone(), &writer.id().to_string());
+    let states = SinkStates::default();
+    let sink_clock = clock.clone();
+    let feed = Feed {
+        database: database.clone(),
+        now_ms: Arc::new(move || sink_clock.now_ms()),
+        holder: upkeep::holder(),
+        states: states.clone(),
+    };
+    sinks::start(&config.sinks, &feed)?;
     let state = Arc::new(ApiState {
+        sinks: Arc::new(move || {
+            states.all().into_iter().map(|(name, state)| (name, state.error.is_none())).collect()
+        }),
         authenticator: authenticator.clone(),
         database: database.clone(),
+        jobs,
         door: shared.clone(),
         metrics: Some(metrics),
         chain: doorman_api::ChainWatch::new(keys.dir().join(KEY_HISTORY_FILE)),
@@ -160,7 +187,7 @@ pub async fn start(config: ApiConfig) -> anyhow::Result<Api> {
             routed: Routed { router: router.clone(), control: control.clone() },
         })
     })?;
-    Ok(Api { server, writer, shared, authenticator })
+    Ok(Api { server, writer, runner, control: Handle::current(), shared, authenticator })
 }
 
 fn cores() -> usize {

@@ -10,4 +10,5 @@ mod demo_files;
 mod front;
 mod process;
 mod settle;
+mod sinks;
 mod upkeep;

@@ -12,8 +12,8 @@ use doorman_core::{merkle, sha256};
 use doorman_store::{Batch, Database, DatabaseConfig, Entry};
 use std::path::Path;
 
-/// When the first writer starts.
-const NOW: u64 = 1_800_000_000_000;
+/// When the first writer starts: years ago.
+const NOW: u64 = 1_600_000_000_000;
 
 struct Sealed {
     line: StatementLine,
@@ -150,6 +150,8 @@ async fn store(path: &Path, batches: &[Sealed]) -> Vec<(WriterId, Vec<u8>)> {
             first_index: *first_index,
             entries: &entries,
             signatures: &unsaved,
+            sending: &[],
+            ended: &[],
         };
         journal.commit(&batch).await.unwrap();
         unsaved = vec![(line.number, line.signature.unwrap())];
@@ -254,6 +256,76 @@ fn an_export_is_verified_and_a_changed_one_is_not() {
     assert!(told.code == 1 && told.stdout.contains("cut off"), "{told:?}");
     let told = log.verify_export(&text.replace("\"statement\"", "\"sentence\""));
     assert!(told.code == 1 && told.stdout.contains("line 4 is not a line of an export"), "{told:?}");
+}
+
+#[test]
+fn what_retention_deleted_is_excused_by_its_tombstone_and_nothing_else_is() {
+    let log = Log::new(0);
+    let retain = ["audit", "retain", "--data", "d", "--older-than", "400d"];
+    let told = log.shell.run(&[retain.as_slice(), &["--dry-run"]].concat()).ok();
+    assert!(told.contains("22 entries from before") && told.contains("would be deleted"), "{told}");
+    assert_eq!(log.verify().1["entries"], 22);
+    log.shell.run(&["audit", "retain", "--data", "d", "--older-than", "1h"]).failed(1);
+    let told = log.shell.run(&[retain.as_slice(), &["--json"]].concat()).ok();
+    let told: serde_json::Value = serde_json::from_str(&told).unwrap();
+    assert_eq!((&told["entries"], told["writers"].as_array().unwrap().len()), (&22.into(), 2), "{told}");
+    let (code, found) = log.verify();
+    assert_eq!((code, &found["entries"], &found["retained"]), (0, &0.into(), &22.into()), "{found}");
+    // The tombstone is what excuses it: with another signature everything is missing.
+    let runtime = tokio::runtime::Runtime::new().unwrap();
+    let url = format!("sqlite:{}", log.shell.path().join("d/doorman.db").display());
+    let (body, signature) = runtime.block_on(async {
+        let database = Database::connect(&DatabaseConfig::existing(&url)).await.unwrap();
+        let found = database.tombstones().await.unwrap().swap_remove(0);
+        database.close().await;
+        found
+    });
+    assert!(!body.is_empty());
+    let mut bytes = std::fs::read(log.shell.path().join("d/doorman.db")).unwrap();
+    let at = bytes.windows(64).position(|window| window == signature).unwrap();
+    bytes[at] ^= 1;
+    std::fs::write(log.shell.path().join("d/doorman.db"), bytes).unwrap();
+    let (code, found) = log.verify();
+    assert_eq!((code, &found["faults"][0]["kind"]), (1, &"dropped".into()), "{found}");
+}
+
+#[cfg(feature = "archive")]
+#[test]
+fn an_archive_is_queried_by_duckdb_and_proves_itself() {
+    let log = Log::new(2);
+    let archive = ["audit", "archive", "--data", "d", "--to", "archive"];
+    assert!(log.shell.run(&archive).ok().contains("15 entries were archived"));
+    assert!(log.shell.run(&archive).ok().starts_with("0 entries"), "what is there is not archived twice");
+    let verify = [
+        "audit",
+        "verify",
+        "--archive",
+        "archive",
+        "--keys",
+        "d/keys/history.json",
+        "--statements",
+        "d/statements",
+    ];
+    let told = log.shell.run(&verify).ok();
+    assert!(told.starts_with("The log is whole: 15 entries"), "{told}");
+    let sql = "SELECT kind, count(*), count(DISTINCT id), min(time)::VARCHAR FROM 'archive/entries/*.parquet' GROUP BY kind";
+    let script = format!("import duckdb; print(duckdb.sql(\"{sql}\").fetchall())");
+    let ran =
+        std::process::Command::new("python3").args(["-c", &script]).current_dir(log.shell.path()).output();
+    let ran = ran.unwrap();
+    let shown = String::from_utf8_lossy(&ran.stdout).into_owned();
+    assert!(
+        shown.starts_with("[('login', 15, 15, '2020-09-13"),
+        "{shown}{}",
+        String::from_utf8_lossy(&ran.stderr)
+    );
+    // What was archived stays provable when the database has let go of it.
+    log.shell.run(&["audit", "retain", "--data", "d", "--older-than", "400d"]).ok();
+    assert!(log.shell.run(&verify).ok().starts_with("The log is whole: 15 entries"));
+    let part = std::fs::read_dir(log.shell.path().join("archive/entries")).unwrap().next().unwrap().unwrap();
+    std::fs::remove_file(part.path()).unwrap();
+    let told = log.shell.run(&verify);
+    assert!(told.code == 1 && told.stdout.contains("entries/"), "{told:?}");
 }
 
 #[test]

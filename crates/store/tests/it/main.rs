@@ -12,7 +12,11 @@ mod durability;
 #[cfg(test)]
 mod identity;
 #[cfg(test)]
+mod jobs;
+#[cfg(test)]
 mod journal;
+#[cfg(test)]
+mod retention;
 #[cfg(test)]
 mod revocation;
 #[cfg(test)]
