@@ -5,7 +5,8 @@ use std::path::Path;
 
 fn main() {
     println!("cargo:rerun-if-changed=build.rs");
-    // Debug builds read the files when they run.
+    // Debug builds read the files when they run, from a folder that must be there when they are compiled.
+    let _ = std::fs::create_dir_all("../../web/dist");
     if std::env::var_os("PROFILE").is_none_or(|profile| profile != "release") {
         return;
     }

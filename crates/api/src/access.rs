@@ -27,6 +27,8 @@ pub enum Who {
     Service,
     /// A service account as OAuth clients show it: by Basic, or by `client_id` and `client_secret` in the form.
     Client,
+    /// Whom policy permits one of these actions on the job, run or folder that the call names; the handler asks.
+    Judged(&'static [&'static str]),
     /// Whom policy permits one of these actions. Which of them decides what the handler shows.
     Permitted(&'static [(&'static str, Resource<'static>)]),
 }
@@ -71,6 +73,11 @@ impl Access {
     /// Policy must permit one of `actions`.
     pub const fn permitted(kind: Kind, actions: &'static [(&'static str, Resource<'static>)]) -> Self {
         Self { who: Who::Permitted(actions), by: By::Any, kind }
+    }
+
+    /// Policy must permit one of `actions` on what the call names.
+    pub const fn judged(kind: Kind, actions: &'static [&'static str]) -> Self {
+        Self { who: Who::Judged(actions), by: By::Any, kind }
     }
 
     /// Not on somebody's behalf.

@@ -248,7 +248,7 @@ fn with_token(headers: &HeaderMap, token: &str) -> HeaderMap {
 }
 
 /// Says which policies denied, or that none permits.
-fn denied(caller: &Caller, denials: &[(&str, Decision)]) -> Problem {
+pub(crate) fn denied(caller: &Caller, denials: &[(&str, Decision)]) -> Problem {
     let mut names: Vec<String> = denials
         .iter()
         .flat_map(|(_, decision)| decision.policies.iter())

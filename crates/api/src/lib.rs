@@ -15,6 +15,7 @@ mod error;
 mod gate;
 mod health;
 mod input;
+mod jobs;
 mod oauth;
 mod openapi;
 mod origin;

@@ -85,7 +85,7 @@ fn describe(operation: &mut Operation, access: &crate::Access) {
         Who::Cookie => &["cookie"],
         Who::Service => &["basic", "bearer"],
         Who::Client => &["basic"],
-        Who::Caller | Who::Permitted(_) => &["bearer", "basic", "cookie"],
+        Who::Caller | Who::Judged(_) | Who::Permitted(_) => &["bearer", "basic", "cookie"],
     };
     let security = schemes.iter().map(|name| SecurityRequirement::new(*name, Vec::<String>::new()));
     operation.security = Some(security.collect());
@@ -98,6 +98,10 @@ fn describe(operation: &mut Operation, access: &crate::Access) {
             "For service accounts: by Basic, or by `client_id` and `client_secret` in the form. Errors are those of RFC \
              6749 §5.2."
                 .to_owned()
+        }
+        Who::Judged(actions) => {
+            let names: Vec<_> = actions.iter().map(|action| format!("`{action}`")).collect();
+            format!("Policy must permit {}.", names.join(" and "))
         }
         Who::Permitted(actions) => {
             let mut names: Vec<_> = actions.iter().map(|(action, _)| format!("`{action}`")).collect();

@@ -7,7 +7,7 @@ use crate::access::Access;
 use crate::auth_routes::{login, me, service_accounts, sessions, tokens, verify};
 use crate::oauth::{grants, metadata, tokens as oauth_tokens};
 use crate::state::ApiState;
-use crate::{audit, catalog, collections, health, openapi, policy};
+use crate::{audit, catalog, collections, health, jobs, openapi, policy};
 use doorman_core::record::Kind;
 use doorman_policy::{Resource, action};
 use std::sync::Arc;
@@ -79,6 +79,26 @@ pub(crate) fn all() -> Vec<Route> {
         route(Access::permitted(Kind::Audit, AUDIT), routes!(audit::prove_entry)),
         route(Access::permitted(Kind::Audit, AUDIT), routes!(audit::retry_entry)),
         route(Access::permitted(Kind::Policy, POLICY), routes!(policy::explain_decision)),
+        route(Access::judged(Kind::Job, &[action::JOB_READ]), routes!(jobs::list_jobs)),
+        route(Access::judged(Kind::Job, &[action::JOB_CREATE]), routes!(jobs::create_job)),
+        route(Access::judged(Kind::Job, &[action::JOB_READ]), routes!(jobs::show_job)),
+        route(Access::judged(Kind::Job, &[action::JOB_UPDATE]), routes!(jobs::update_job)),
+        route(Access::judged(Kind::Job, &[action::JOB_DELETE]), routes!(jobs::delete_job)),
+        route(Access::judged(Kind::Job, &[action::JOB_UPDATE]), routes!(jobs::upload_job_input)),
+        route(Access::judged(Kind::Job, &[action::JOB_READ]), routes!(jobs::list_job_edits)),
+        route(Access::judged(Kind::Job, &[action::JOB_READ]), routes!(jobs::preview_job)),
+        route(Access::judged(Kind::Run, &[action::JOB_RUN]), routes!(jobs::start_run)),
+        route(Access::judged(Kind::Run, &[action::JOB_CREATE, action::JOB_RUN]), routes!(jobs::start_bulk)),
+        route(Access::judged(Kind::Run, &[action::JOB_READ]), routes!(jobs::list_runs)),
+        route(Access::judged(Kind::Run, &[action::JOB_READ]), routes!(jobs::show_run)),
+        route(Access::judged(Kind::Run, &[action::JOB_READ]), routes!(jobs::list_run_items)),
+        route(Access::judged(Kind::Run, &[action::JOB_READ]), routes!(jobs::stream_run_events)),
+        route(Access::judged(Kind::Run, &[action::JOB_READ]), routes!(jobs::stream_results)),
+        route(Access::judged(Kind::Run, &[action::JOB_RUN]), routes!(jobs::pause_run)),
+        route(Access::judged(Kind::Run, &[action::JOB_RUN]), routes!(jobs::resume_run)),
+        route(Access::judged(Kind::Run, &[action::JOB_RUN]), routes!(jobs::cancel_run)),
+        route(Access::judged(Kind::Run, &[action::JOB_RUN]), routes!(jobs::advance_run)),
+        route(Access::judged(Kind::Run, &[action::JOB_RUN]), routes!(jobs::retry_failed)),
         route(Access::client(Kind::Token), routes!(grants::grant_token)),
         route(Access::client(Kind::Token), routes!(oauth_tokens::introspect_token)),
         route(Access::client(Kind::Token), routes!(oauth_tokens::revoke_oauth_token)),

@@ -3,6 +3,7 @@
 use crate::audit::chain::ChainWatch;
 use doorman_auth::Authority;
 use doorman_door::DoorShared;
+use doorman_jobs::run::Jobs;
 use doorman_store::Database;
 use metrics_exporter_prometheus::PrometheusHandle;
 use std::collections::BTreeMap;
@@ -16,6 +17,8 @@ pub struct ApiState {
     pub authenticator: Arc<dyn Authority>,
     /// What is stored; for reading the audit log.
     pub database: Database,
+    /// Jobs and runs.
+    pub jobs: Arc<Jobs>,
     /// What the door's threads share: policies, catalog, journal, revocations, the measure of refusals, time.
     pub door: Arc<DoorShared>,
     /// Renders `/metrics`; without it that route says that there is nothing.

@@ -21,7 +21,7 @@ mod session;
 mod settings;
 mod store;
 
-pub use authenticator::{Authenticator, Verified};
+pub use authenticator::{Authenticator, Granted, Verified};
 pub use authority::{
     Answer, Ask, AuthState, Authority, AuthorityState, Link, LinkState, Proven, REMOTE_PATHS, Remote,
     RemoteSettings, Reply, Unreachable, answer,

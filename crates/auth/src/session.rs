@@ -182,7 +182,7 @@ impl SessionFacts {
         let scopes = row.scopes.as_deref().map(serde_json::from_str).transpose();
         let scopes: Option<Scopes> = scopes.map_err(|_| StoreError::Corrupt("not the scopes of a token"))?;
         let actor = match (row.kind, &row.name) {
-            (SessionKind::Exchanged, Some(name)) => Some(name.parse()),
+            (SessionKind::Exchanged | SessionKind::Grant, Some(name)) => Some(name.parse()),
             (SessionKind::Exchanged, None) => Some(Err(doorman_core::principal::InvalidPrincipal)),
             _ => None,
         };
@@ -204,7 +204,7 @@ impl SessionFacts {
         })
     }
 
-    /// The row of a new session. An exchanged one bears its actor as its name.
+    /// The row of a new session. An exchanged one, and a grant of one, bears its actor as its name.
     pub(crate) fn to_row(&self, name: Option<&str>, origin: &Origin<'_>) -> SessionRow {
         let cut = |text: &str| text.chars().filter(|c| !c.is_control()).take(256).collect::<String>();
         SessionRow {

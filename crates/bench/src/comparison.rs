@@ -165,11 +165,7 @@ impl<'a> Bench<'a> {
             let started = self.start(chain.as_ref(), "rounds")?;
             running.push((chain, started));
         }
-        let plan = self.plan(vec![MAIN, STEADY, ALONE, CROWD])?;
-        if plan.counter.is_none() {
-            eprintln!("this machine counts no instructions: CPU time stands in for them");
-        }
-        rounds::run(&running, &plan)
+        rounds::run(&running, &self.plan(vec![MAIN, STEADY, ALONE, CROWD])?)
     }
 
     fn measure_delegation(&self, chains: &[Box<dyn Chain>]) -> Result<(Vec<Shot>, Verified)> {
@@ -186,14 +182,18 @@ impl<'a> Bench<'a> {
 
     fn plan(&self, loads: Vec<Load>) -> Result<Plan> {
         let seconds = self.options.seconds.unwrap_or(if self.options.quick { 1.5 } else { 3.0 });
-        Ok(Plan {
+        let plan = Plan {
             rounds: self.rounds()?,
             warm_up: WARM_UP,
             duration: Duration::try_from_secs_f64(seconds)?,
             loads,
             load_threads: self.options.load_threads,
             counter: meter::counts_instructions().then(|| self.directory.join("perf")),
-        })
+        };
+        if plan.counter.is_none() {
+            eprintln!("this machine counts no instructions: CPU time stands in for them");
+        }
+        Ok(plan)
     }
 
     /// Each answered request is one attempt that was durable before it was sent.

@@ -229,6 +229,9 @@ pub enum PassError {
     /// Used before.
     #[error("the pass was used before")]
     Used,
+    /// Another replica has claimed the item's chunk since.
+    #[error("the item's chunk was claimed by another since")]
+    Fence,
 }
 
 impl Pass {

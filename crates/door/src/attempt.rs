@@ -14,6 +14,7 @@ use doorman_core::id::AuditId;
 use doorman_core::pass::{BodyClaim, Claims};
 use doorman_core::record::{HeaderValue, Headers, Kind, Record};
 use doorman_core::target::Target;
+use doorman_store::ItemMark;
 use http::HeaderMap;
 use std::borrow::Cow;
 
@@ -107,6 +108,14 @@ pub(crate) fn put_target<'a>(record: &mut Record<'a>, target: &'a Target, redact
     }
 }
 
+/// Puts the item of a run into a record.
+pub(crate) fn put_item(record: &mut Record<'_>, item: Option<ItemRef>) {
+    let Some(item) = item else { return };
+    record.job = Some(AuditId(item.job).to_string().into());
+    record.run = Some(AuditId(item.run).to_string().into());
+    record.item = Some(item.index);
+}
+
 pub(crate) fn clipped(text: &str) -> &str {
     if text.len() <= MAX_TEXT {
         return text;
@@ -187,11 +196,7 @@ pub(crate) fn record(
     record.decision = Some("permit".into());
     record.policies = permit.policies().iter().map(|name| Cow::Borrowed(&**name)).collect();
     record.retry_of = origin.retry_of;
-    if let Some(item) = origin.item {
-        record.job = Some(AuditId(item.job).to_string().into());
-        record.run = Some(AuditId(item.run).to_string().into());
-        record.item = Some(item.index);
-    }
+    put_item(&mut record, origin.item);
     Draft::new(record)
 }
 
@@ -238,6 +243,11 @@ pub(crate) fn draft(
         keeps_id: first.is_some(),
         sessions: caller.session_ids(),
         policy_version: permit.policy_version(),
+        item: origin.item.filter(|_| first.is_none()).map(|item| ItemMark {
+            run: item.run,
+            item: item.index,
+            fence: origin.fence,
+        }),
     };
     let [a, b, c, d, ..] = route.boot_id.0;
     let parts = PassParts {

@@ -400,6 +400,14 @@ fn undelegated(
     })
 }
 
+/// A caller that acts by a session that was proven before: a run's grant, or a retrier's login.
+///
+/// # Errors
+/// When policy does not let the session's service act for its user any more.
+pub fn by_session(policies: &PolicySet, session: Arc<Session>, client_ip: IpAddr) -> Result<Caller, Refusal> {
+    undelegated(policies, session, u64::MAX, client_ip)
+}
+
 async fn delegated(
     authenticate: &dyn Authority,
     policies: &PolicySet,

@@ -5,6 +5,7 @@ use crate::attempt::Origin;
 use crate::caller::Caller;
 use crate::door::{Arrival, Door, DoorShared, Payload};
 use crate::headers::INSTANCE;
+use crate::item::{Handling, ItemJudge};
 use crate::problem::{AUDIT_ID, ERROR, Problem};
 use bytes::{Bytes, BytesMut};
 use doorman_core::code::Code;
@@ -46,6 +47,8 @@ pub struct Order {
     pub patience: Option<Duration>,
     /// Bytes of the answer's body that are kept.
     pub keep: usize,
+    /// Who judges the item of a run that this is.
+    pub judge: Option<Arc<dyn ItemJudge>>,
 }
 
 /// How an order ended.
@@ -165,7 +168,7 @@ async fn deliver(door: &Door, order: Order) -> Delivery {
         reason,
         approved: order.approved,
         origin: order.origin,
-        patience: order.patience,
+        handling: Handling { patience: order.patience, judge: order.judge },
     };
     let response = if let Some(problem) = crate::door::not_forwardable(&arrival.method, &arrival.headers) {
         door.deny_request(&arrival, &caller, &target, problem, &[]).await

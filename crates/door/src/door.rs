@@ -1,6 +1,6 @@
 //! The door itself: one for each server thread, over what the process shares.
 
-use crate::attempt::{Origin, clipped, put_caller, put_target};
+use crate::attempt::{Origin, clipped, put_caller, put_item, put_target};
 use crate::body::{AnswerBody, InBody, ReadError};
 use crate::caller::{Caller, Callers, Credentials, Refusal, verify};
 use crate::catalog::Catalog;
@@ -9,6 +9,7 @@ use crate::courier::{self, Courier};
 use crate::fanout;
 use crate::forward::{Upgrade, forward};
 use crate::headers::{self, Client};
+use crate::item::Handling;
 use crate::journal::{Draft, JournalHandle, Outbox};
 use crate::outcome;
 use crate::permit::{Denial, Facts, Judge, Permit};
@@ -235,7 +236,7 @@ pub(crate) struct Arrival {
     pub(crate) reason: Option<Box<str>>,
     pub(crate) approved: bool,
     pub(crate) origin: Origin,
-    pub(crate) patience: Option<Duration>,
+    pub(crate) handling: Handling,
 }
 
 impl Door {
@@ -320,7 +321,7 @@ impl Door {
             arrived_ms: self.thread.now_ms(),
             approved: false,
             origin: Origin { channel: channel_of(&parts.headers), ..Origin::default() },
-            patience: None,
+            handling: Handling::default(),
             headers: parts.headers,
         };
         let target = match self.parse(&arrival, &parts.uri, parts.version, conn) {
@@ -388,16 +389,16 @@ impl Door {
         let target = permit.target();
         let headers =
             headers::outbound(thread, &arrival.headers, consumes_authorization, &caller, target, &client);
-        let (origin, patience) = (arrival.origin, arrival.patience);
+        let (origin, handling) = (arrival.origin, arrival.handling.clone());
         if *permit.target().selector() == Selector::All {
-            return match fanout::send_to_all(thread, permit, headers, body, origin, patience).await {
+            return match fanout::send_to_all(thread, permit, headers, body, origin, handling).await {
                 Ok(answer) => answer,
                 Err(denied) => {
                     self.deny_request(&arrival, &caller, &denied.target, denied.problem, &[]).await
                 }
             };
         }
-        match commit(thread, Intent { permit, headers, body, origin, patience }).await {
+        match commit(thread, Intent { permit, headers, body, origin, handling }).await {
             Ok(receipt) => forward(thread, receipt, upgrade).await,
             Err(NotCommitted::Failed(problem, _)) if problem.code == Code::AuditUnavailable => {
                 problem.into_response()
@@ -555,6 +556,7 @@ impl Door {
         record.method = Some(arrival.method.as_str().into());
         record.client_ip = Some(arrival.client_ip.to_string().into());
         record.channel = Some(arrival.origin.channel.into());
+        put_item(&mut record, arrival.origin.item);
         record.retry_of = arrival.origin.retry_of;
         record.user_agent = arrival
             .headers

@@ -5,6 +5,7 @@ use crate::body::{AnswerBody, InBody};
 use crate::door::DoorThread;
 use crate::forward::forward;
 use crate::headers::INSTANCE;
+use crate::item::Handling;
 use crate::permit::{Denial, Permit};
 use crate::problem::{AUDIT_ID, Problem};
 use crate::receipt::{Intent, NotCommitted, commit};
@@ -17,7 +18,7 @@ use http_body_util::{BodyExt as _, Limited};
 use serde::Serialize;
 use std::collections::BTreeMap;
 use std::rc::Rc;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 /// Bytes kept of each instance's body.
 const MAX_BODY: usize = 1024 * 1024;
@@ -43,7 +44,7 @@ pub(crate) async fn send_to_all(
     headers: HeaderMap,
     body: InBody,
     origin: Origin,
-    patience: Option<Duration>,
+    handling: Handling,
 ) -> Result<Response<AnswerBody>, Denial> {
     let refuse = |code, detail: &str, hint: &str| Denial {
         problem: Problem::new(code, detail).hint(hint),
@@ -90,7 +91,7 @@ pub(crate) async fn send_to_all(
                     headers: headers.clone(),
                     body: InBody::Whole(bytes.clone(), None),
                     origin,
-                    patience,
+                    handling: handling.clone(),
                 };
                 tokio::task::spawn_local(send_to_one(thread.clone(), intent, instance))
             })

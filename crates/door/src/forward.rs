@@ -4,6 +4,7 @@ use crate::attempt::Errand;
 use crate::body::{AnswerBody, OutBody, ServiceBody};
 use crate::door::DoorThread;
 use crate::headers::{self, INSTANCE, PASS, REFUSAL};
+use crate::item::ItemWatch;
 use crate::outcome::{OutcomeGuard, OutcomeTap};
 use crate::problem::{AUDIT_ID, ERROR, Problem, id_value};
 use crate::receipt::{Receipt, ReceiptParts, commit_second_pass, region_unavailable};
@@ -35,13 +36,14 @@ pub(crate) async fn forward(
     receipt: Receipt,
     upgrade: Option<Upgrade>,
 ) -> Response<AnswerBody> {
-    let ReceiptParts { permit, headers, body, claim, mut route, origin, audit_id, mut pass, patience } =
+    let ReceiptParts { permit, headers, body, claim, mut route, origin, audit_id, mut pass, handling } =
         receipt.into_parts();
     let target = permit.target();
     let is_retriable = body.is_whole();
     let whole = is_retriable.then(|| body.recorded().clone());
     let (body, meter) = body.into_out();
-    let guard = OutcomeGuard::new(thread.clone(), audit_id, permit.facts().now_ms, meter);
+    let guard = OutcomeGuard::new(thread.clone(), audit_id, permit.facts().now_ms, meter)
+        .watching(ItemWatch::new(origin.item, handling.judge));
     let uri: Uri = match target.door_path_and_query().parse() {
         Ok(uri) => uri,
         Err(_) => {
@@ -50,7 +52,7 @@ pub(crate) async fn forward(
         }
     };
     let protocol = thread.protocol_of(target);
-    let patience = patience.unwrap_or(thread.config().response_timeout);
+    let patience = handling.patience.unwrap_or(thread.config().response_timeout);
     let mut body = Some(body);
     for attempt in 1..=MAX_PASSES {
         let out = match (body.take(), &whole) {

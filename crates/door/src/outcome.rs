@@ -3,6 +3,7 @@
 use crate::attempt::recorded_headers;
 use crate::body::Meter;
 use crate::door::DoorThread;
+use crate::item::ItemWatch;
 use crate::journal::Draft;
 use doorman_core::code::Code;
 use doorman_core::id::AuditId;
@@ -28,6 +29,8 @@ pub(crate) struct OutcomeGuard {
     attempt: AuditId,
     arrived_ms: u64,
     request: Option<Rc<RefCell<Meter>>>,
+    /// The item of a run that the attempt is for.
+    item: Option<Box<ItemWatch>>,
     written: bool,
 }
 
@@ -38,7 +41,13 @@ impl OutcomeGuard {
         arrived_ms: u64,
         request: Option<Rc<RefCell<Meter>>>,
     ) -> Self {
-        Self { thread, attempt, arrived_ms, request, written: false }
+        Self { thread, attempt, arrived_ms, request, item: None, written: false }
+    }
+
+    /// Ends this item with the outcome.
+    pub(crate) fn watching(mut self, item: Option<Box<ItemWatch>>) -> Self {
+        self.item = item;
+        self
     }
 
     pub(crate) fn attempt(&self) -> AuditId {
@@ -70,7 +79,9 @@ impl OutcomeGuard {
             }
         }
         fill(&mut record);
-        self.thread.outbox().put_outcome(Draft::new(record));
+        let item = self.item.take();
+        let item = item.map(|item| item.end(self.attempt, state, record.status, record.error.as_deref()));
+        self.thread.outbox().put_item_outcome(Draft::new(record), item);
     }
 }
 
@@ -105,6 +116,9 @@ impl OutcomeTap {
 
     pub(crate) fn add(&mut self, data: &[u8]) {
         self.body.add(data);
+        if let Some(item) = &mut self.guard.item {
+            item.add(data);
+        }
     }
 
     /// Whether the session behind this stream has ended.

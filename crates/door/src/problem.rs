@@ -158,6 +158,10 @@ impl From<crate::journal::CommitFailure> for Problem {
                 "The policy changed again and again while this was judged. Nothing was sent.",
             )
             .hint("Try again."),
+            CommitFailure::Fenced => Self::new(
+                Code::Conflict,
+                "The item of the run has another holder or was sent already. Nothing was sent.",
+            ),
             CommitFailure::Overloaded => {
                 Self::new(Code::AuditUnavailable, "Too many entries wait to be written. Nothing was sent.")
                     .hint("Slow down.")

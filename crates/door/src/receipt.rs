@@ -4,6 +4,7 @@ use crate::attempt::{self, Errand, Origin};
 use crate::body::InBody;
 use crate::catalog::Route;
 use crate::door::DoorThread;
+use crate::item::Handling;
 use crate::journal::{CommitFailure, Committed, Draft};
 use crate::permit::{Denial, Permit};
 use crate::problem::Problem;
@@ -14,7 +15,6 @@ use doorman_core::pass::{BodyClaim, Pass};
 use doorman_core::record::{Kind, Record};
 use doorman_core::target::Target;
 use http::HeaderMap;
-use std::time::Duration;
 
 /// How often a request is judged again because policy changed under it.
 const MAX_JUDGEMENTS: usize = 3;
@@ -29,7 +29,7 @@ pub struct Receipt {
     origin: Origin,
     audit_id: AuditId,
     pass: Pass,
-    patience: Option<Duration>,
+    handling: Handling,
 }
 
 /// What is to be sent, permitted but not yet written down.
@@ -38,14 +38,13 @@ pub struct Intent {
     pub(crate) headers: HeaderMap,
     pub(crate) body: InBody,
     pub(crate) origin: Origin,
-    /// How long the answer's head is waited for; the door's own time when absent.
-    pub(crate) patience: Option<Duration>,
+    pub(crate) handling: Handling,
 }
 
 impl Intent {
     /// A request with a body that is all there. `headers` are taken as they are: they must be end-to-end ones.
     pub fn new(permit: Permit, headers: HeaderMap, body: Bytes, origin: Origin) -> Self {
-        Self { permit, headers, body: InBody::Whole(body, None), origin, patience: None }
+        Self { permit, headers, body: InBody::Whole(body, None), origin, handling: Handling::default() }
     }
 }
 
@@ -74,7 +73,7 @@ impl Receipt {
             origin: self.origin,
             audit_id: self.audit_id,
             pass: self.pass,
-            patience: self.patience,
+            handling: self.handling,
         }
     }
 }
@@ -88,7 +87,7 @@ pub(crate) struct ReceiptParts {
     pub(crate) origin: Origin,
     pub(crate) audit_id: AuditId,
     pub(crate) pass: Pass,
-    pub(crate) patience: Option<Duration>,
+    pub(crate) handling: Handling,
 }
 
 /// Writes the attempt down and waits until it is durable.
@@ -119,13 +118,13 @@ pub(crate) async fn commit(thread: &DoorThread, mut intent: Intent) -> Result<Re
             Ok(committed) => {
                 let audit_id = committed.audit_id;
                 let pass = committed.pass(audit_id, parts);
-                let Intent { permit, headers, body, origin, patience } = intent;
-                return Ok(Receipt { permit, headers, body, claim, route, origin, audit_id, pass, patience });
+                let Intent { permit, headers, body, origin, handling } = intent;
+                return Ok(Receipt { permit, headers, body, claim, route, origin, audit_id, pass, handling });
             }
             Err(CommitFailure::PolicyChanged) => {
-                let Intent { permit, headers, body, origin, patience } = intent;
+                let Intent { permit, headers, body, origin, handling } = intent;
                 match permit.judge_again(thread.judge(), &thread.policies()) {
-                    Ok(permit) => intent = Intent { permit, headers, body, origin, patience },
+                    Ok(permit) => intent = Intent { permit, headers, body, origin, handling },
                     Err(denial) => return Err(NotCommitted::Denied(denial)),
                 }
             }

@@ -2,5 +2,7 @@
 
 pub mod definition;
 pub mod input;
+pub mod run;
 pub mod schedule;
 pub mod template;
+pub mod upload;

@@ -1,17 +1,21 @@
 //! A policy set in force: loads, and decides.
 
+use std::collections::BTreeSet;
 use std::net::IpAddr;
 use std::path::Path;
 use std::sync::Arc;
 
 use ahash::AHashMap;
-use cedar_policy::{AuthorizationError, Authorizer, Effect, PolicyId, PolicySet as CedarSet, Response};
+use cedar_policy::{
+    AuthorizationError, Authorizer, Effect, PolicyId, PolicySet as CedarSet, ResourceConstraint, Response,
+};
 
 use crate::compile::{Rule, compile};
 use crate::context::{ContextUse, RequestContext};
 use crate::problem::{PolicyError, Problem};
 use crate::question::Question;
-use crate::resource::Resource;
+use crate::resource::{Resource, action};
+use crate::schema::VOCABULARY;
 use crate::slice::{ServiceSlice, Slices};
 use crate::source::{self, Digest, Source};
 use crate::subject::Subject;
@@ -159,6 +163,25 @@ impl PolicySet {
     /// Whether the catalog shows `region` to `subject`: some service there, existing or not, could be listed to them.
     pub fn may_list_region(&self, subject: &Subject, region: &str) -> bool {
         self.slices.of_region(region).any(|index| self.is_permit_for(index, subject))
+    }
+
+    /// The folders in which `subject` may make jobs, of those that policies name. Where a policy permits all folders,
+    /// only names that others mention are known.
+    pub fn job_folders(&self, subject: &Subject) -> Vec<String> {
+        let Some(slice) = self.slices.of_action(action::JOB_CREATE) else { return Vec::new() };
+        let concerned = self.rules.iter().filter(|rule| rule.concerns(&slice.action));
+        let named: BTreeSet<&str> = concerned
+            .filter_map(|rule| match &rule.resource {
+                ResourceConstraint::Eq(uid) | ResourceConstraint::In(uid) => Some(uid),
+                _ => None,
+            })
+            .filter(|uid| *uid.type_name() == VOCABULARY.folder)
+            .map(|uid| uid.id().unescaped())
+            .collect();
+        let permitted = named
+            .into_iter()
+            .filter(|name| self.decide(subject, action::JOB_CREATE, Resource::Folder(name)).permit);
+        permitted.map(str::to_owned).collect()
     }
 
     fn is_permit_for(&self, index: usize, subject: &Subject) -> bool {

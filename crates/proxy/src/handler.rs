@@ -113,6 +113,9 @@ impl ProxyHandler {
         let digest = sha256(&claims.to_bytes());
         let statement = pass.statement_over(&digest).map_err(refuse)?;
         self.shared.trust.verify(&statement, &pass.signature).map_err(refuse)?;
+        if !self.shared.fences.admit(pass.fence, now_ms) {
+            return Err(refuse(PassError::Fence));
+        }
         if !self.shared.used.mark(statement.writer, pass.log_index(), now_ms) {
             return Err(refuse(PassError::Used));
         }

@@ -10,6 +10,7 @@ pub mod registry;
 mod answer;
 mod body;
 pub mod control;
+mod fences;
 mod forward;
 mod handler;
 mod health;

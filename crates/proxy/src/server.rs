@@ -1,6 +1,7 @@
 //! A running proxy: its listeners, its key file watched, its end without losing a request.
 
 use crate::config::ProxySettings;
+use crate::fences::Fences;
 use crate::handler::ProxyHandler;
 use crate::health;
 use crate::identity::IdentityKeys;
@@ -57,6 +58,7 @@ pub(crate) struct Shared {
     pub(crate) boot: BootId,
     pub(crate) trust: Trust,
     pub(crate) used: UsedPasses,
+    pub(crate) fences: Fences,
     pub(crate) registry: Registry,
     pub(crate) shelf: Arc<Shelf>,
     pub(crate) max_whole_body: usize,
@@ -107,6 +109,7 @@ impl Proxy {
             boot,
             shelf,
             used: UsedPasses::default(),
+            fences: Fences::default(),
             max_whole_body: settings.max_whole_body,
             draining: AtomicBool::new(false),
             in_flight: AtomicUsize::new(0),

@@ -52,6 +52,8 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
             first_index,
             entries: &entries,
             signatures: &signatures,
+            sending: &[],
+            ended: &[],
         };
         journal.commit(&batch).await?;
         slowest = slowest.max(at.elapsed().as_micros());

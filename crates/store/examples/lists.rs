@@ -106,6 +106,8 @@ async fn fill(database: &Database, entries: u64) -> Result<()> {
             first_index: index,
             entries: &entries,
             signatures: &[],
+            sending: &[],
+            ended: &[],
         };
         journal.commit(&batch).await?;
         number += 1;

@@ -1,5 +1,7 @@
 //! What can go wrong between Doorman and its database, by meaning.
 
+use doorman_core::id::AuditId;
+
 /// A database operation failed.
 #[derive(Debug, thiserror::Error)]
 pub enum StoreError {
@@ -86,6 +88,9 @@ pub enum CommitError {
         /// The sessions revoked since the batch's epoch.
         revoked: Vec<[u8; 16]>,
     },
+    /// Items of the batch have another holder now, or are not to be sent: those of these attempts. Nothing was written.
+    #[error("items of a run have another holder")]
+    ItemsLost(Vec<AuditId>),
     /// The batch is certainly not in the journal.
     #[error("the batch was not committed")]
     NotCommitted(#[source] StoreError),

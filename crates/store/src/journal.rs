@@ -3,9 +3,13 @@
 //! A commit is one round trip to each server, a command to MySQL and a function call to Postgres, and prepared inserts
 //! on SQLite. The revocation epoch is compared inside the transaction, under its shared lock.
 
+mod marks;
 mod mysql;
 mod postgres;
 mod sqlite;
+
+pub use marks::{ItemEnd, ItemMark};
+pub(crate) use marks::{from_stored, stored};
 
 use crate::database::Options;
 use crate::driver::{Pool, args};
@@ -44,6 +48,10 @@ pub struct Batch<'a> {
     pub entries: &'a [Entry<'a>],
     /// Signatures of this writer's earlier statements, by number. Those already stored are passed over.
     pub signatures: &'a [(u64, [u8; 64])],
+    /// Items of runs whose attempts are in the batch: they become `sending`, or the batch is not committed.
+    pub sending: &'a [(ItemMark, AuditId)],
+    /// Items whose outcomes are in the batch.
+    pub ended: &'a [ItemEnd],
 }
 
 impl Batch<'_> {
@@ -53,6 +61,11 @@ impl Batch<'_> {
 
     fn last_id(&self) -> AuditId {
         self.entries.last().map(|entry| entry.id).unwrap_or_default()
+    }
+
+    /// Whether any item of a run is in it. Few batches have any, and the others must pay nothing for it.
+    fn moves_items(&self) -> bool {
+        !self.sending.is_empty() || !self.ended.is_empty()
     }
 }
 
@@ -70,8 +83,8 @@ enum Link {
 
 /// Why a commit did not end well, before the epoch's history is known.
 enum Failure {
-    /// The guard refused the batch; the transaction is over and the connection in order.
-    EpochMoved,
+    /// The epoch moved or an item has another holder; the transaction is over and the connection in order.
+    Guarded,
     NotCommitted(StoreError),
     Unknown(StoreError),
 }
@@ -148,11 +161,15 @@ impl Journal {
                 self.link = Some(link);
                 Ok(())
             }
-            Err(Failure::EpochMoved) => {
+            Err(Failure::Guarded) => {
                 self.link = Some(link);
                 let moved = self.database.revocations_since(batch.epoch).await;
                 let (epoch, revoked) = moved.map_err(CommitError::NotCommitted)?;
-                Err(CommitError::EpochMoved { epoch, revoked })
+                if epoch != batch.epoch || batch.sending.is_empty() {
+                    return Err(CommitError::EpochMoved { epoch, revoked });
+                }
+                let lost = self.database.lost_items(batch.sending).await;
+                Err(CommitError::ItemsLost(lost.map_err(CommitError::NotCommitted)?))
             }
             Err(Failure::NotCommitted(error)) => Err(CommitError::NotCommitted(error)),
             Err(Failure::Unknown(error)) => Err(CommitError::Unknown(error)),

@@ -16,6 +16,7 @@ mod driver;
 mod durability;
 mod error;
 mod index;
+mod jobs;
 mod journal;
 mod migration;
 mod receipts;
@@ -34,7 +35,11 @@ pub use database::{Database, DatabaseConfig};
 pub use dialect::Dialect;
 pub use error::{CommitError, StoreError};
 pub use index::OpenAttempt;
-pub use journal::{Batch, Entry, Journal};
+pub use jobs::{
+    Chunk, ChunkItem, EditRow, HolderShare, InputAbout, InputRow, Item, ItemFilter, JobRow, RunFilter,
+    RunRow, RunStep,
+};
+pub use journal::{Batch, Entry, ItemEnd, ItemMark, Journal};
 pub use receipts::{Collected, ReceiptPiece, ReceiptSource, UnknownAttempt};
 pub use retention::Retainable;
 pub use service_accounts::{SecretRow, ServiceAccountRow};

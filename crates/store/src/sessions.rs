@@ -17,6 +17,8 @@ pub enum SessionKind {
     Exchanged,
     /// A service account's token.
     Service,
+    /// What a run of a job acts by. There is no token of it.
+    Grant,
 }
 
 impl SessionKind {
@@ -28,11 +30,12 @@ impl SessionKind {
             Self::Personal => "personal",
             Self::Exchanged => "exchanged",
             Self::Service => "service",
+            Self::Grant => "grant",
         }
     }
 
     fn from_stored(text: &str) -> Result<Self, StoreError> {
-        [Self::Login, Self::Basic, Self::Personal, Self::Exchanged, Self::Service]
+        [Self::Login, Self::Basic, Self::Personal, Self::Exchanged, Self::Service, Self::Grant]
             .into_iter()
             .find(|kind| kind.as_str() == text)
             .ok_or(StoreError::Corrupt("unknown kind of session"))
@@ -166,6 +169,14 @@ impl Database {
     pub async fn session_children(&self, id: &[u8; 16]) -> Result<Vec<[u8; 16]>, StoreError> {
         let sql = "WITH RECURSIVE tree (id) AS (SELECT id FROM session WHERE parent = ? \
              UNION SELECT s.id FROM session s JOIN tree t ON s.parent = t.id) \
+             SELECT s.id FROM session s JOIN tree t ON s.id = t.id WHERE s.revoked_ms IS NULL";
+        self.pool.rows(sql, args![id]).await?.iter().map(|row| row.array(0)).collect()
+    }
+
+    /// As [`Database::session_children`], without grants.
+    pub async fn session_children_but_grants(&self, id: &[u8; 16]) -> Result<Vec<[u8; 16]>, StoreError> {
+        let sql = "WITH RECURSIVE tree (id) AS (SELECT id FROM session WHERE parent = ? AND kind <> 'grant' \
+             UNION SELECT s.id FROM session s JOIN tree t ON s.parent = t.id AND s.kind <> 'grant') \
              SELECT s.id FROM session s JOIN tree t ON s.id = t.id WHERE s.revoked_ms IS NULL";
         self.pool.rows(sql, args![id]).await?.iter().map(|row| row.array(0)).collect()
     }

@@ -27,8 +27,9 @@ export function ChainStatus() {
         <Button
           variant="subtle"
           size="compact-sm"
-          color={chain.state === 'whole' ? 'green' : 'blue'}
-          leftSection={chain.state === 'whole' ? <IconShieldCheck size={16} aria-hidden /> : <IconShieldSearch size={16} aria-hidden />}
+          color="gray"
+          c="var(--mantine-color-text)"
+          leftSection={chain.state === 'whole' ? <IconShieldCheck size={16} color="var(--mantine-color-green-6)" aria-hidden /> : <IconShieldSearch size={16} color="var(--mantine-color-blue-6)" aria-hidden />}
         >
           {headline(chain)}
         </Button>

@@ -11,6 +11,7 @@ import { type Entry, canRetry, formatBytes, outcomeOf, placeOf, shortName, showB
 export function EntryDetails({ entry, onRetried }: { entry: Entry; onRetried?: () => void }) {
   const [retrying, setRetrying] = useState(false);
   const outcome = outcomeOf(entry);
+  const policies = entry.policies ?? [];
   return (
     <Stack gap="md">
       <Text ff="monospace" size="sm" style={{ overflowWrap: 'anywhere' }}>
@@ -45,8 +46,8 @@ export function EntryDetails({ entry, onRetried }: { entry: Entry; onRetried?: (
             {entry.decision && (
               <>
                 {entry.decision === 'permit' ? 'permitted' : 'denied'}
-                {(entry.policies?.length ?? 0) > 0 ? ' by ' : entry.decision === 'deny' ? ': no policy permits it' : ''}
-                {entry.policies?.map((policy) => (
+                {policies.length > 0 ? ' by ' : entry.decision === 'deny' ? ': no policy permits it' : ''}
+                {policies.map((policy) => (
                   <Code key={policy} mr={4}>
                     {policy}
                   </Code>
@@ -84,7 +85,7 @@ function RequestPart({ entry }: { entry: Entry }) {
         </Fact>
         <Fact name="Body size">{entry.body_size != null && `${formatBytes(entry.body_size)}`}</Fact>
         <Fact name="SHA-256">{entry.body_sha256 && <Code>{entry.body_sha256}</Code>}</Fact>
-        <Fact name="Masked">{(entry.redacted?.length ?? 0) > 0 && <Inert>{(entry.redacted ?? []).join(', ')}</Inert>}</Fact>
+        <Fact name="Masked">{entry.redacted?.length ? <Inert>{entry.redacted.join(', ')}</Inert> : null}</Fact>
       </Facts>
       <Headers headers={entry.headers} caption="Request headers" />
       {body && body.text !== '' && (
@@ -116,13 +117,14 @@ function ResponsePart({ entry }: { entry: Entry }) {
 }
 
 function Links({ entry }: { entry: Entry }) {
-  if (!entry.retry_of && (entry.retries?.length ?? 0) === 0 && !entry.run) return null;
+  const retries = entry.retries ?? [];
+  if (!entry.retry_of && retries.length === 0 && !entry.run) return null;
   return (
     <Section title="Linked">
       <Facts>
         <Fact name="Repeats">{entry.retry_of && <EntryLink id={entry.retry_of} />}</Fact>
         <Fact name="Repeated by">
-          {entry.retries?.map((id) => (
+          {retries.map((id) => (
             <EntryLink key={id} id={id} />
           ))}
         </Fact>

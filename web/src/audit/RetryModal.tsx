@@ -25,22 +25,21 @@ export function RetryModal({ entry, opened, onClose, onRetried }: Props) {
   const [query, setQuery] = useState(entry.query ?? '');
   const [body, setBody] = useState(missing.body ? '' : (entry.body ?? ''));
   const [confirm, setConfirm] = useState(false);
-  const retry = useMutation({
-    mutationFn: (ask: RetryAsk) => retryEntry(entry.id, ask),
-    onSuccess: () => onRetried?.(),
-  });
+  const retry = useMutation({ mutationFn: (ask: RetryAsk) => retryEntry(entry.id, ask) });
 
   function submit(event: FormEvent) {
     event.preventDefault();
     retry.mutate({
       ...(reason.trim() !== '' && { reason: reason.trim() }),
-      ...(unsafe && { confirm }),
+      confirm: unsafe && confirm,
       ...(missing.query && { query }),
       ...(missing.body && { body }),
     });
   }
 
   function close() {
+    // Not before: the list behind would take this dialog away with it.
+    if (retry.data) onRetried?.();
     retry.reset();
     setConfirm(false);
     onClose();
@@ -126,8 +125,7 @@ function Compared({ entry, retried, onAgain }: { entry: Entry; retried: Retried;
   const lines = compareAnswers(entry, retried);
   const verdict = verdictOf(lines);
   const differs = lines.some((line) => line.same === false);
-  const text = typeof retried.body === 'string' ? retried.body : retried.body == null ? '' : JSON.stringify(retried.body);
-  const body = showBody(text, retried.body_encoding ?? null);
+  const body = showBody(retried.body, retried.body_encoding);
   return (
     <Stack gap="sm">
       <Alert
@@ -162,11 +160,13 @@ function Compared({ entry, retried, onAgain }: { entry: Entry; retried: Retried;
           ))}
         </Table.Tbody>
       </Table>
-      {body.text !== '' && <Body text={body.text} label="Answer" note={body.note} />}
+      {body.text !== '' && <Body text={body.text} label="Answer" note={retried.body_truncated ? 'Only the beginning' : body.note} />}
       <Group justify="space-between">
-        <Anchor component={Link} to={`/audit/${retried.audit_id}`} size="sm">
-          The retry in the log
-        </Anchor>
+        {retried.audit_id && (
+          <Anchor component={Link} to={`/audit/${retried.audit_id}`} size="sm">
+            The retry in the log
+          </Anchor>
+        )}
         <Button variant="default" size="xs" onClick={onAgain}>
           Once more…
         </Button>

@@ -1,36 +1,21 @@
 /// Sending a logged request again, and how the answer differs from the recorded one.
-import { problemFrom } from '../client/problem';
+import { type Schema, api, call } from '../client/api';
 import type { Entry } from './entry';
 
-/// What a retry answers (design §14).
-export interface Retried {
-  audit_id: string;
-  status: number;
-  headers: Entry['headers'];
-  body: unknown;
-  body_encoding?: string | null;
-  /// What is the same as recorded, by name; `null` where the record does not tell.
-  same: Record<string, unknown>;
-}
+export type Retried = Schema<'RetryAnswer'>;
 
 export interface RetryAsk {
   reason?: string;
-  confirm?: boolean;
-  body?: unknown;
+  confirm: boolean;
+  body?: string;
   query?: string;
 }
 
 /// Sends it again. Throws a `Problem`.
-export async function retryEntry(id: string, ask: RetryAsk): Promise<Retried> {
-  const response = await fetch(`/api/v1/audit/${encodeURIComponent(id)}/retry`, {
-    method: 'POST',
-    headers: { 'content-type': 'application/json' },
-    credentials: 'same-origin',
-    body: JSON.stringify(ask),
-  });
-  const answer: unknown = await response.json().catch(() => null);
-  if (!response.ok) throw problemFrom(response.status, answer);
-  return answer as Retried;
+export function retryEntry(id: string, ask: RetryAsk): Promise<Retried> {
+  // Texts are sent as they are, though the document has any JSON value there.
+  const body = ask as unknown as Schema<'RetryRequest'>;
+  return call(api.POST('/api/v1/audit/{id}/retry', { params: { path: { id } }, body }));
 }
 
 /// One line of the comparison.
@@ -66,7 +51,7 @@ export function compareAnswers(entry: Entry, retried: Retried): Line[] {
   lines.push({
     name: 'Body',
     then: outcome?.body_sha256 ? `${outcome.body_size ?? 0} bytes, SHA-256 ${outcome.body_sha256.slice(0, 16)}…` : null,
-    now: typeof retried.body === 'string' ? `${new TextEncoder().encode(retried.body).length} bytes` : null,
+    now: retried.body_sha256 ? `${retried.body_size} bytes, SHA-256 ${retried.body_sha256.slice(0, 16)}…` : `${retried.body_size} bytes`,
     same: said(retried.same.body),
   });
   return lines;

@@ -1,11 +1,13 @@
 /// How a run is rolled out: in waves, with gates between them, at a pace, until something says stop.
 
+import type { PlanSpec, WaveSpec } from '../jobs/wire';
+
 /// A wave as the form has it.
 export type Wave = {
   key: number;
   unit: 'count' | 'percent';
   size: number;
-  gate: 'auto' | 'manual';
+  gate: 'auto' | 'manual' | 'approval';
   /// How long an automatic gate waits: `30s`, `5m`.
   bake: string;
 };
@@ -23,19 +25,6 @@ export type Plan = {
   idempotent: boolean;
   retries: number | '';
 };
-
-/// The plan on the wire (design §14).
-export type WirePlan = {
-  waves?: WireWave[];
-  concurrency?: number;
-  rate_per_second?: number;
-  timeout?: string;
-  stop_when?: { failures?: number; failure_rate?: number; window?: number };
-  success?: { status: string[] };
-  idempotent?: boolean;
-  retries?: number;
-};
-export type WireWave = { count?: number; percent?: number; gate?: 'auto' | 'manual'; bake?: string };
 
 let nextKey = 1;
 
@@ -132,12 +121,13 @@ function statusList(text: string): string[] {
 }
 
 /// The plan as the server takes it; what is not said is left out.
-export function planToWire(plan: Plan): WirePlan {
-  const waves = plan.waves.map((wave, index): WireWave => {
+/// What the form does not show of a saved plan (regions, a rule for the body, waits between tries) stays as it was.
+export function planToWire(plan: Plan, saved?: PlanSpec): PlanSpec {
+  const waves = plan.waves.map((wave, index): WaveSpec => {
     const size = wave.unit === 'count' ? { count: wave.size } : { percent: wave.size };
     if (index === plan.waves.length - 1) return size;
-    return wave.gate === 'manual'
-      ? { ...size, gate: 'manual' }
+    return wave.gate !== 'auto'
+      ? { ...size, gate: wave.gate }
       : { ...size, gate: 'auto', ...(wave.bake && { bake: wave.bake }) };
   });
   const stop = {
@@ -152,14 +142,17 @@ export function planToWire(plan: Plan): WirePlan {
     ...(plan.ratePerSecond !== '' && { rate_per_second: plan.ratePerSecond }),
     ...(plan.timeout && { timeout: plan.timeout }),
     ...(Object.keys(stop).length > 0 && { stop_when: stop }),
-    ...(statuses.length > 0 && { success: { status: statuses } }),
+    ...((statuses.length > 0 || saved?.success?.body) && {
+      success: { ...(statuses.length > 0 && { status: statuses }), ...(saved?.success?.body && { body: saved.success.body }) },
+    }),
     ...(plan.idempotent && { idempotent: true }),
-    ...(plan.retries !== '' && plan.retries > 0 && { retries: plan.retries }),
+    ...(plan.retries !== '' && plan.retries > 0 && { retries: { ...saved?.retries, max: plan.retries } }),
+    ...(saved?.regions && { regions: saved.regions }),
   };
 }
 
 /// A saved plan in the form.
-export function planFromWire(wire: WirePlan | undefined): Plan {
+export function planFromWire(wire: PlanSpec | undefined): Plan {
   const stop = wire?.stop_when;
   return {
     waves: (wire?.waves ?? []).map((saved) => ({
@@ -177,6 +170,6 @@ export function planFromWire(wire: WirePlan | undefined): Plan {
     stopWindow: stop?.window ?? '',
     successStatus: (wire?.success?.status ?? []).join(', '),
     idempotent: wire?.idempotent ?? false,
-    retries: wire?.retries ?? '',
+    retries: wire?.retries?.max ?? '',
   };
 }

@@ -1,6 +1,8 @@
 /// What a request will look like for one row. The server renders for real and is the judge; this preview follows the same
 /// rules, so that mistakes show while typing.
 
+import type { RequestSpec } from '../jobs/wire';
+
 /// A request with `{{column}}` placeholders, as jobs have it.
 export type RequestTemplate = {
   region: string;
@@ -36,12 +38,15 @@ export function renderText(text: string, row: Record<string, string>, place: Pla
   });
 }
 
+// Spreadsheets and paste can leave halves of characters, which encodeURIComponent refuses.
+const LONE_SURROGATE = /[\uD800-\uDBFF](?![\uDC00-\uDFFF])|(?<![\uD800-\uDBFF])[\uDC00-\uDFFF]/g;
+
 function escapeFor(value: string, place: Place): string {
   switch (place) {
     case 'path':
     case 'query':
       // Beyond what encodeURIComponent leaves, so that no value adds a segment, a parameter or a dot segment.
-      return encodeURIComponent(value.toWellFormed()).replace(
+      return encodeURIComponent(value.replace(LONE_SURROGATE, '\uFFFD')).replace(
         /[!'()*]/g,
         (c) => `%${c.charCodeAt(0).toString(16).toUpperCase()}`,
       );
@@ -128,13 +133,14 @@ function jsonError(text: string): string | undefined {
 }
 
 /// The template as jobs have it on the wire.
-export function templateToWire(template: RequestTemplate) {
+export function templateToWire(template: RequestTemplate): RequestSpec {
   const pairs = (list: Pair[]) =>
     Object.fromEntries(list.filter((pair) => pair.name).map((pair) => [pair.name, pair.value]));
   const query = pairs(template.query);
   const headers = pairs(template.headers);
+  const regions = template.region.split(',').map((region) => region.trim()).filter(Boolean);
   return {
-    region: template.region,
+    ...(regions.length > 1 ? { regions } : { region: template.region }),
     service: template.service,
     instance: template.instance || 'any',
     method: template.method,

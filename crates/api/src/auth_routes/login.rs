@@ -94,7 +94,7 @@ async fn write_login(state: &ApiState, arrival: &Arrival, session: &Arc<Session>
 pub(crate) async fn log_out(State(state): State<Arc<ApiState>>, caller: Authorized) -> ApiResult<Response> {
     let session = caller.caller.actor_session();
     let change = state.begin(&caller, &[("change", "logout")]).await?;
-    let ended = state.authenticator.store().logout(session.id).await.map_err(ApiError::from);
+    let ended = state.authenticator.store().log_out_oneself(session.id).await.map_err(ApiError::from);
     state.end(change, &[], ended)?;
     let forget = caller.by_cookie.then(|| state.config.set_cookie(None, 0)).flatten();
     Ok(with_cookie(StatusCode::NO_CONTENT.into_response(), forget))

@@ -11,7 +11,7 @@ use doorman_policy::{PolicySet, Resource, Subject, action};
 use std::sync::Arc;
 
 /// What is told about rights, with the names of the resources in answers. Rights on requests show in the catalog,
-/// those on jobs in the lists of jobs.
+/// those on single jobs in the lists of jobs.
 const ASKED: &[(&str, Resource<'static>, &str)] = &[
     (action::AUDIT_READ, Resource::AuditOwn, "audit:own"),
     (action::AUDIT_READ, Resource::AuditAll, "audit:all"),
@@ -46,7 +46,10 @@ pub(crate) async fn show_me(State(state): State<Arc<ApiState>>, caller: Authoriz
 fn rights_of(set: &PolicySet, subject: &Subject) -> Vec<Allowed> {
     let permitted =
         ASKED.iter().filter(|(action, resource, _)| set.decide(subject, action, *resource).permit);
+    let allowed = |action: &str, resource: String| Allowed { action: action.to_owned(), resource };
+    let folders = set.job_folders(subject).into_iter();
     permitted
-        .map(|(action, _, name)| Allowed { action: (*action).to_owned(), resource: (*name).to_owned() })
+        .map(|(action, _, name)| allowed(action, (*name).to_owned()))
+        .chain(folders.map(|folder| allowed(action::JOB_CREATE, format!("folder:{folder}"))))
         .collect()
 }

@@ -46,6 +46,7 @@ fn no_route_goes_without_a_credential_or_policy_but_those_that_are_known_to() {
         let name = format!("{} {}", route.method, route.path);
         match route.access.who {
             Who::Public => assert!(PUBLIC.contains(&&*name), "{name} is public"),
+            Who::Judged(actions) => assert!(!actions.is_empty(), "{name} asks policy nothing"),
             Who::Permitted(actions) => assert!(!actions.is_empty(), "{name} asks policy nothing"),
             _ => assert!(WITHOUT_POLICY.contains(&&*name), "{name} asks no policy"),
         }

@@ -18,6 +18,7 @@ use doorman_door::journal::{JournalConfig, Surroundings, Writer};
 use doorman_door::rate::RateGate;
 use doorman_door::refusals::RefusalGate;
 use doorman_door::{DoorConfig, DoorShared, Peer};
+use doorman_jobs::run::{Jobs, JobsConfig};
 use doorman_policy::{PolicyStore, demo_policies};
 use doorman_store::{Database, DatabaseConfig};
 use doorman_testkit::ldap::{DirectoryFile, EmbeddedLdap, demo_directory_toml};
@@ -89,9 +90,11 @@ impl Rig {
         });
         let chain = ChainWatch::new(dir.path().join("keys").join(KEY_HISTORY_FILE));
         let config = ApiConfig::new(url.parse().unwrap());
+        let jobs = Jobs::new(database.clone(), door.clone(), authenticator.clone(), JobsConfig::default());
         let state = Arc::new(ApiState {
             authenticator,
             database,
+            jobs,
             door,
             metrics: None,
             chain,

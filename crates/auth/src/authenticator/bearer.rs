@@ -10,7 +10,7 @@ use doorman_core::jws;
 use doorman_core::keys::{KeyId, KeyUse};
 use doorman_core::principal::Principal;
 use doorman_core::token::{TokenError, verify_access};
-use doorman_store::{SessionKind, SessionRow};
+use doorman_store::SessionRow;
 use std::sync::Arc;
 
 /// What remains of a token once it has been verified.
@@ -138,7 +138,7 @@ impl Inner {
                 Session::new(stored, recheck_ms)
             }
         };
-        if let (SessionKind::Exchanged, Some(actor)) = (session.kind, &session.actor) {
+        if let Some(actor) = &session.actor {
             let recheck_ms = self.check_service_enabled(actor.name()).await?;
             session.limit_to(recheck_ms);
         }

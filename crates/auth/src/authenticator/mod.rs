@@ -4,11 +4,13 @@
 
 mod basic;
 mod bearer;
+mod grant;
 mod issue;
 mod service;
 mod upkeep;
 
 pub use bearer::Verified;
+pub use grant::Granted;
 
 use crate::directory::Directory;
 use crate::keyed::{Fingerprint, KeyedHash};

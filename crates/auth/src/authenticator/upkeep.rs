@@ -81,7 +81,8 @@ impl Authenticator {
         let inner = &*self.0;
         let mut users: BTreeMap<Arc<str>, Vec<Arc<Session>>> = BTreeMap::new();
         for (_, session) in &inner.store.sessions {
-            let renewable = matches!(session.kind, SessionKind::Login | SessionKind::Personal);
+            let renewable =
+                matches!(session.kind, SessionKind::Login | SessionKind::Personal | SessionKind::Grant);
             if let Principal::User(name) = &session.principal
                 && renewable
                 && session.expires_ms > inner.store.clock.now_ms()

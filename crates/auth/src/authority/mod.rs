@@ -12,7 +12,7 @@ pub use wire::{AuthState, Reply, answer};
 use crate::people::DirectoryState;
 use crate::session::{Scopes, Session, SessionId};
 use crate::store::{IdentityStore, ServiceAccount, ServiceChange, check_name};
-use crate::{AuthError, Authenticator, Verified};
+use crate::{AuthError, Authenticator, Granted, Verified};
 use async_trait::async_trait;
 use doorman_core::code::Code;
 use doorman_core::keys::PublicKeys;
@@ -97,6 +97,11 @@ pub enum Ask {
     Standing {
         /// The session.
         session: SessionId,
+    },
+    /// A session for a schedule to act by: its principal must be there and enabled.
+    Grant {
+        /// As whom.
+        granted: Granted,
     },
     /// Whether the directory knows a name.
     Knows {
@@ -216,6 +221,15 @@ impl dyn Authority {
         Ok(self.prove(Ask::Standing { session }).await?.session)
     }
 
+    /// A grant that comes from nobody's session: [`Ask::Grant`].
+    ///
+    /// # Errors
+    /// [`Code::TokenRevoked`] when the principal is not there or disabled; [`Code::DirectoryUnavailable`],
+    /// [`Code::AuditUnavailable`] when that cannot be known.
+    pub async fn grant_to(&self, granted: Granted) -> Result<Arc<Session>, AuthError> {
+        Ok(self.prove(Ask::Grant { granted }).await?.session)
+    }
+
     /// Does what makes a token: the token and its session.
     ///
     /// # Errors
@@ -311,6 +325,7 @@ impl Authority for Authenticator {
             Ask::Basic { name, password, client_ip } => {
                 proven(self.verify_basic(&name, &password, client_ip).await?, u64::MAX, None)
             }
+            Ask::Grant { granted } => proven(self.grant_to(&granted).await?, u64::MAX, None),
             Ask::Standing { session } => proven(self.standing(session).await?, u64::MAX, None),
             Ask::SessionToken { session } => {
                 let session = self.session(session).await?;

@@ -26,7 +26,7 @@ pub use self::demo::demo_ldap_config;
 pub use self::ldap::LdapDirectory;
 
 /// A person as the directory knows them.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Default, Clone, Debug, PartialEq, Eq)]
 pub struct DirectoryUser {
     /// What stays when everything else changes: `entryUUID` or `objectGUID`, as a lower-case UUID.
     pub id: String,

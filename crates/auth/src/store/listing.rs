@@ -89,11 +89,16 @@ impl IdentityStore {
         }
     }
 
-    /// Ends the sessions in which a service acts for users by exchanged tokens.
+    /// Ends the sessions in which a service acts for users: by exchanged tokens, or by the grants of runs.
     pub(super) async fn revoke_acted_by(&self, service: &Principal) -> Result<(), AuthError> {
+        self.revoke_acted_in(service, SessionKind::Exchanged).await?;
+        self.revoke_acted_in(service, SessionKind::Grant).await
+    }
+
+    async fn revoke_acted_in(&self, service: &Principal, kind: SessionKind) -> Result<(), AuthError> {
         let mut cursor = None;
         loop {
-            let (page, next) = self.page(None, Some(SessionKind::Exchanged), cursor.as_deref(), 500).await?;
+            let (page, next) = self.page(None, Some(kind), cursor.as_deref(), 500).await?;
             let acted = page.iter().filter(|info| info.facts.actor.as_ref() == Some(service));
             let ids: Vec<_> = acted.map(|info| info.facts.id).collect();
             if !ids.is_empty() {

@@ -1,9 +1,11 @@
 //! Sessions, tokens and service accounts as the database has them: what can be done to them without the directory and
 //! without a key, and so by every replica, also while a separate `doorman auth` is down. Ending sessions is part of that.
 
+mod grant;
 mod listing;
 mod services;
 
+pub(crate) use grant::GRANT_MS;
 pub use listing::SessionInfo;
 pub use services::{ServiceAccount, ServiceChange};
 pub(crate) use services::{check_name, check_network, is_of_directory, parse_networks, secret_is_live};
@@ -60,6 +62,10 @@ impl IdentityStore {
         for session in sessions {
             all.extend(self.database.session_children(session).await?);
         }
+        self.revoke_exactly(all).await
+    }
+
+    async fn revoke_exactly(&self, mut all: Vec<SessionId>) -> Result<u64, AuthError> {
         all.sort_unstable();
         all.dedup();
         let epoch = self.database.revoke_sessions(&all, self.clock.now_ms()).await?;

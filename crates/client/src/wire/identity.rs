@@ -73,7 +73,8 @@ pub struct Me {
     /// When the credential ends; RFC 3339.
     #[schema(format = DateTime)]
     pub expires_at: Option<String>,
-    /// What the subject may do besides sending requests (for those, see the catalog).
+    /// What the subject may do besides sending requests (for those, see the catalog), the folders for new jobs included,
+    /// as `job:create` on `folder:dev`.
     pub may: Vec<Allowed>,
 }
 

@@ -33,6 +33,9 @@ pub enum CommitFailure {
     /// The policy set was replaced between judging and writing; judge again.
     #[error("the policy set changed")]
     PolicyChanged,
+    /// The item of a run has another holder, or was sent already.
+    #[error("the item of the run is not this holder's to send")]
+    Fenced,
     /// Too many entries of this kind wait.
     #[error("too many entries wait to be written")]
     Overloaded,

@@ -5,6 +5,7 @@ use super::draft::Draft;
 use super::queue::{Ack, Attempt, AttemptDraft, JournalHandle, Plain};
 use super::{CommitFailure, Committed};
 use doorman_core::id::AuditId;
+use doorman_store::ItemEnd;
 use futures_util::task::AtomicWaker;
 use parking_lot::Mutex;
 use std::cell::{Cell, RefCell};
@@ -99,7 +100,11 @@ impl Outbox {
     pub(crate) async fn commit_refusal(&self, record: Draft) -> Result<AuditId, CommitFailure> {
         let slot = self.open_slot(Instant::now() + self.journal.commit_timeout);
         let guard = SlotGuard { outbox: self, slot };
-        if !self.journal.push_refusal(Plain { record, ack: Ack::Thread(self.inbox.clone(), slot as u64) }) {
+        if !self.journal.push_refusal(Plain {
+            record,
+            ack: Ack::Thread(self.inbox.clone(), slot as u64),
+            item: None,
+        }) {
             return Err(CommitFailure::Overloaded);
         }
         guard.answer().await.map(|committed| committed.audit_id)
@@ -107,7 +112,12 @@ impl Outbox {
 
     /// Queues an outcome; it rides along with the next batch.
     pub(crate) fn put_outcome(&self, record: Draft) {
-        self.outcomes.borrow_mut().push(Plain { record, ack: Ack::None });
+        self.put_item_outcome(record, None);
+    }
+
+    /// As [`Outbox::put_outcome`], with the end of the item of a run that the attempt was made for.
+    pub(crate) fn put_item_outcome(&self, record: Draft, item: Option<Box<ItemEnd>>) {
+        self.outcomes.borrow_mut().push(Plain { record, ack: Ack::None, item });
         self.wake_flush();
     }
 

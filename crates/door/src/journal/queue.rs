@@ -4,6 +4,7 @@ use super::draft::Draft;
 use super::outbox::Inbox;
 use super::{CommitFailure, Committed};
 use doorman_core::id::AuditId;
+use doorman_store::{ItemEnd, ItemMark};
 use parking_lot::{Condvar, Mutex};
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -25,6 +26,8 @@ pub struct AttemptDraft {
     pub(crate) sessions: [Option<[u8; 16]>; 2],
     /// The policy set it was judged under.
     pub(crate) policy_version: u64,
+    /// The item of a run that it is the attempt of: refused unless the item is pending under the mark's fence.
+    pub(crate) item: Option<ItemMark>,
 }
 
 pub(super) enum Ack {
@@ -79,6 +82,8 @@ pub(super) struct Attempt {
 pub(super) struct Plain {
     pub(super) record: Draft,
     pub(super) ack: Ack,
+    /// In an outcome: the end of the item of a run.
+    pub(super) item: Option<Box<ItemEnd>>,
 }
 
 #[derive(Default)]
@@ -120,7 +125,7 @@ impl JournalHandle {
     /// [`CommitFailure`]; what the entry is about must then not take effect.
     pub async fn write(&self, record: Draft) -> Result<AuditId, CommitFailure> {
         let (sender, receiver) = oneshot::channel();
-        if !self.push_refusal(Plain { record, ack: Ack::Channel(sender) }) {
+        if !self.push_refusal(Plain { record, ack: Ack::Channel(sender), item: None }) {
             return Err(CommitFailure::Overloaded);
         }
         match tokio::time::timeout(self.commit_timeout, receiver).await {
@@ -131,7 +136,7 @@ impl JournalHandle {
 
     /// Writes an entry down some time soon; it is kept until the database takes it.
     pub fn write_later(&self, record: Draft) {
-        self.queue.waiting.lock().outcomes.push(Plain { record, ack: Ack::None });
+        self.queue.waiting.lock().outcomes.push(Plain { record, ack: Ack::None, item: None });
     }
 
     /// Whether the last commit succeeded.

@@ -10,7 +10,7 @@ use doorman_core::merkle::{self, Tree};
 use doorman_core::pass::Claims;
 use doorman_core::statement::{self, Statement, WriterId, peers_digest};
 use doorman_core::{Digest, sha256};
-use doorman_store::{Batch, CommitError, Database, Entry, Journal, StoreError};
+use doorman_store::{Batch, CommitError, Database, Entry, ItemEnd, ItemMark, Journal, StoreError};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -406,6 +406,10 @@ impl State {
                     self.around.revocations.apply(moved, revoked);
                     epoch = self.screen(&mut taken, &mut wakes).max(moved);
                 }
+                Err(CommitError::ItemsLost(lost)) => {
+                    turn_away(&mut taken, &sealed.ids, &lost, &mut wakes);
+                    epoch = self.screen(&mut taken, &mut wakes).max(epoch);
+                }
                 // A batch that was given up came after all and has the number: this one gets the next.
                 Err(CommitError::NotCommitted(StoreError::Conflict)) if self.adopt_late().await.is_some() => {
                     epoch = self.screen(&mut taken, &mut wakes).max(epoch);
@@ -441,6 +445,7 @@ impl State {
             .zip(&sealed.ids)
             .map(|((claims, record), id)| Entry { id: *id, claims, record: record.bytes() })
             .collect();
+        let (sending, ended) = moved_items(taken, &sealed.ids);
         let batch = Batch {
             writer: self.chain.writer,
             epoch,
@@ -449,6 +454,8 @@ impl State {
             first_index: self.chain.first_index,
             entries: &entries,
             signatures: &self.unsaved,
+            sending: &sending,
+            ended: &ended,
         };
         match tokio::time::timeout(self.config.commit_timeout, journal.commit(&batch)).await {
             Ok(result) => result,
@@ -660,11 +667,11 @@ impl State {
         let Late { sealed, attempts, key } = self.late.swap_remove(place);
         let published = self.advance(sealed, &key)?;
         let now_ms = (self.around.now_ms)();
-        let abandoned = published
-            .ids
-            .iter()
-            .take(attempts)
-            .map(|id| Plain { record: crate::outcome::abandoned(*id, now_ms), ack: Ack::None });
+        let abandoned = published.ids.iter().take(attempts).map(|id| Plain {
+            record: crate::outcome::abandoned(*id, now_ms),
+            ack: Ack::None,
+            item: None,
+        });
         self.queue.waiting.lock().outcomes.extend(abandoned);
         Some(place)
     }
@@ -681,6 +688,25 @@ impl State {
         }
         for refusal in refusals {
             refusal.ack.refuse(CommitFailure::Unavailable, &mut wakes);
+        }
+    }
+}
+
+/// The items of runs that a batch moves. Both are empty, and nothing is allocated, where there are none.
+fn moved_items(taken: &Taken, ids: &[AuditId]) -> (Vec<(ItemMark, AuditId)>, Vec<ItemEnd>) {
+    let sending = taken.attempts.iter().zip(ids).filter_map(|(attempt, id)| Some((attempt.draft.item?, *id)));
+    let ended = taken.plain.iter().filter_map(|plain| plain.item.as_deref().cloned());
+    (sending.collect(), ended.collect())
+}
+
+/// Turns away the attempts of these ids, alone: their items are not theirs to send.
+fn turn_away(taken: &mut Taken, ids: &[AuditId], lost: &[AuditId], wakes: &mut Wakes) {
+    let attempts = std::mem::take(&mut taken.attempts);
+    for (attempt, id) in attempts.into_iter().zip(ids) {
+        if lost.contains(id) {
+            attempt.ack.refuse(CommitFailure::Fenced, wakes);
+        } else {
+            taken.attempts.push(attempt);
         }
     }
 }

@@ -7,7 +7,9 @@ use super::path::Path;
 use super::regions::{self, RegionConfig};
 use super::server::{LogConfig, ServerConfig, ServerSection};
 use super::sinks::{self, SinkConfig};
-use super::storage::{DatabaseConfig, JournalConfig, KeysConfig, PolicyConfig, RateConfig, RedactConfig};
+use super::storage::{
+    DatabaseConfig, JobsConfig, JournalConfig, KeysConfig, PolicyConfig, RateConfig, RedactConfig,
+};
 use doorman_auth::directory::LdapConfig;
 use serde::Deserialize;
 
@@ -28,6 +30,7 @@ pub struct ApiFile {
     regions: Vec<RegionConfig>,
     redact: RedactConfig,
     rate: Option<RateConfig>,
+    jobs: JobsConfig,
     sinks: Vec<SinkConfig>,
     log: LogConfig,
 }
@@ -52,6 +55,8 @@ pub struct ApiConfig {
     pub redact: RedactConfig,
     /// What one principal may ask for.
     pub rate: Option<RateConfig>,
+    /// How runs of jobs are carried out.
+    pub jobs: JobsConfig,
     /// Where the log is carried on to.
     pub sinks: Vec<SinkConfig>,
     /// What the process tells.
@@ -67,6 +72,7 @@ impl RoleConfig for ApiConfig {
         let server = file.server.validate(DEFAULT_PORT, checks);
         file.database.validate(checks);
         file.journal.validate(checks);
+        file.jobs.validate(checks);
         regions::validate(&file.regions, checks);
         sinks::validate(&file.sinks, checks);
         let auth = file.auth.validate_source(file.directory, &server.public_url, checks)?;
@@ -80,6 +86,7 @@ impl RoleConfig for ApiConfig {
             regions: file.regions,
             redact: file.redact,
             rate: file.rate,
+            jobs: file.jobs,
             sinks: file.sinks,
             log: file.log,
         })

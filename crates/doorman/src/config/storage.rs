@@ -200,3 +200,33 @@ pub struct RateConfig {
     /// Requests at once; default: as many as `per_second`.
     pub burst: Option<NonZeroU32>,
 }
+
+/// `[jobs]`: how runs of jobs are carried out.
+#[derive(Clone, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct JobsConfig {
+    /// A process that has been silent for so long loses the items that it had claimed.
+    #[serde(deserialize_with = "duration::deserialize")]
+    pub lease: Duration,
+    /// Rows of one input at most.
+    pub max_rows: u64,
+}
+
+impl Default for JobsConfig {
+    fn default() -> Self {
+        Self { lease: Duration::from_secs(45), max_rows: 1_000_000 }
+    }
+}
+
+impl JobsConfig {
+    pub(super) fn validate(&self, checks: &mut Checks<'_>) {
+        let here = Path::of("jobs");
+        if !(Duration::from_secs(20)..=Duration::from_secs(600)).contains(&self.lease) {
+            let message = "a lease must be longer than a pass is good for, and not for ever";
+            checks.refuse(&here.key("lease"), message, "choose between \"20s\" and \"10m\"");
+        }
+        if !(1..=10_000_000).contains(&self.max_rows) {
+            checks.refuse(&here.key("max_rows"), "no input has so many rows", "choose up to 10000000");
+        }
+    }
+}

@@ -21,6 +21,8 @@ use doorman_door::rate::RateGate;
 use doorman_door::redact::Redaction;
 use doorman_door::refusals::RefusalGate;
 use doorman_door::{Door, DoorConfig, DoorShared, Peer, Rate};
+use doorman_jobs::input::Limits;
+use doorman_jobs::run::{Jobs, JobsConfig, Runner};
 use doorman_net::{Listener, Server};
 use doorman_policy::PolicyStore;
 use doorman_sinks::{Feed, SinkStates};
@@ -60,6 +62,8 @@ pub fn run(config: ApiConfig) -> anyhow::Result<()> {
 pub struct Api {
     server: Server,
     writer: Writer,
+    runner: Runner,
+    control: Handle,
     shared: Arc<DoorShared>,
     /// For `demo`, which adds what belongs to its world.
     pub authenticator: Arc<dyn Authority>,
@@ -74,6 +78,8 @@ impl Api {
     /// Lets requests in flight end, writes the last outcomes and stops. Blocks.
     pub fn close(self, drain: Duration) {
         self.shared.draining.store(true, Ordering::Relaxed);
+        // Before the server threads, which send its items.
+        self.control.block_on(self.runner.stop(drain));
         self.server.announce_end();
         std::thread::sleep(ANNOUNCE.min(drain));
         self.server.close(drain);
@@ -138,6 +144,13 @@ pub async fn start(config: ApiConfig) -> anyhow::Result<Api> {
     tokio::spawn(upkeep::tell_refusals(shared.clone()));
     tokio::spawn(upkeep::index(database.clone(), shared.clone()));
     tokio::spawn(upkeep::sweep(database.clone(), shared.clone()));
+    let jobs_config = JobsConfig {
+        lease: config.jobs.lease,
+        limits: Limits { rows: config.jobs.max_rows, ..Limits::default() },
+        ..JobsConfig::default()
+    };
+    let jobs = Jobs::new(database.clone(), shared.clone(), authenticator.clone(), jobs_config);
+    let runner = Runner::start(jobs.clone(), &writer.id().to_string());
     let states = SinkStates::default();
     let sink_clock = clock.clone();
     let feed = Feed {
@@ -153,6 +166,7 @@ pub async fn start(config: ApiConfig) -> anyhow::Result<Api> {
         }),
         authenticator: authenticator.clone(),
         database: database.clone(),
+        jobs,
         door: shared.clone(),
         metrics: Some(metrics),
         chain: doorman_api::ChainWatch::new(keys.dir().join(KEY_HISTORY_FILE)),
@@ -173,7 +187,7 @@ pub async fn start(config: ApiConfig) -> anyhow::Result<Api> {
             routed: Routed { router: router.clone(), control: control.clone() },
         })
     })?;
-    Ok(Api { server, writer, shared, authenticator })
+    Ok(Api { server, writer, runner, control: Handle::current(), shared, authenticator })
 }
 
 fn cores() -> usize {

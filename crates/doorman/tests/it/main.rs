@@ -12,6 +12,7 @@
 mod accounts;
 mod audit;
 mod auth;
+mod bulk;
 mod config;
 mod curl;
 mod delegation;
@@ -21,6 +22,7 @@ mod framing;
 mod headers;
 mod help;
 mod impersonate;
+mod jobs;
 mod lifecycle;
 mod links;
 mod local;

@@ -150,6 +150,8 @@ async fn store(path: &Path, batches: &[Sealed]) -> Vec<(WriterId, Vec<u8>)> {
             first_index: *first_index,
             entries: &entries,
             signatures: &unsaved,
+            sending: &[],
+            ended: &[],
         };
         journal.commit(&batch).await.unwrap();
         unsaved = vec![(line.number, line.signature.unwrap())];

@@ -91,6 +91,11 @@ fn the_demo_world_has_exactly_the_rights_that_were_reviewed() {
             listing(out, &what, |subject| set.may_list_service(subject, region, service));
         }
     }
+    for folder in ["dev", "ops"] {
+        listing(out, &format!("is told of folder {folder}"), |subject| {
+            set.job_folders(subject).iter().any(|name| name == folder)
+        });
+    }
     let matrix: String = out.lines().map(|line| format!("{}\n", line.trim_end())).collect();
     insta::assert_snapshot!("rights", matrix);
 }

@@ -79,6 +79,8 @@ impl Log {
             first_index: self.first_index,
             entries: &entries,
             signatures: &signatures,
+            sending: &[],
+            ended: &[],
         };
         self.journal.commit(&batch).await.unwrap();
         self.next += 1;

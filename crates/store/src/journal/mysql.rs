@@ -3,7 +3,7 @@
 //! Records are quoted, everything else is hex, which costs the server's lexer twice the bytes. What makes quoting safe
 //! is set on the connection: a character set of single bytes, and backslash escapes on.
 
-use super::{Batch, Failure};
+use super::{Batch, Failure, stored};
 use futures_util::StreamExt as _;
 use sqlx::mysql::MySqlConnectOptions;
 use sqlx::{AssertSqlSafe, ConnectOptions as _, Either, Executor as _, MySqlConnection};
@@ -31,7 +31,8 @@ pub(super) async fn open(options: &MySqlConnectOptions) -> Result<MySqlConnectio
 }
 
 pub(super) async fn commit(connection: &mut MySqlConnection, batch: &Batch<'_>) -> Result<(), Failure> {
-    let statements = 3 + usize::from(!batch.signatures.is_empty());
+    let before = batch.sending.len() + batch.ended.len();
+    let statements = 3 + before + usize::from(!batch.signatures.is_empty());
     let mut done = 0;
     let mut results = connection.fetch_many(sqlx::raw_sql(AssertSqlSafe(command(batch))));
     let error = loop {
@@ -49,8 +50,8 @@ pub(super) async fn commit(connection: &mut MySqlConnection, batch: &Batch<'_>) 
         .and_then(|error| error.try_downcast_ref::<sqlx::mysql::MySqlDatabaseError>())
         .map(sqlx::mysql::MySqlDatabaseError::number);
     match number {
-        Some(NOT_NULL) if done == 0 => match connection.execute("ROLLBACK").await {
-            Ok(_) => Err(Failure::EpochMoved),
+        Some(NOT_NULL) if done == before => match connection.execute("ROLLBACK").await {
+            Ok(_) => Err(Failure::Guarded),
             Err(error) => Err(Failure::NotCommitted(error.into())),
         },
         // The server stops at the first error, and losing the connection rolls back.
@@ -65,17 +66,24 @@ fn command(batch: &Batch<'_>) -> String {
         1024 + 2 * batch.statement.len()
             + 2 * bytes
             + AROUND_ENTRY * batch.entries.len()
-            + 200 * batch.signatures.len(),
+            + 200 * batch.signatures.len()
+            + 400 * (batch.sending.len() + batch.ended.len()),
     );
     let mut writer = String::with_capacity(40);
     put_hex(&mut writer, &batch.writer.0);
-    // A moved epoch makes the writer NULL, which the column refuses.
+    if batch.moves_items() {
+        put_items(&mut sql, batch);
+    }
+    // A moved epoch makes the writer NULL, which the column refuses; so does an item that was not there to be sent.
     sql.push_str(
         "INSERT INTO statement (writer,number,epoch,body,first_index,count,first_id,last_id) VALUES ((SELECT ",
     );
     sql.push_str(&writer);
     sql.push_str(" FROM revocation_epoch WHERE epoch=");
     put_number(&mut sql, batch.epoch);
+    if !batch.sending.is_empty() {
+        put_sent(&mut sql, batch);
+    }
     sql.push_str(" LOCK IN SHARE MODE),");
     put_number(&mut sql, batch.number);
     sql.push(',');
@@ -114,6 +122,50 @@ fn command(batch: &Batch<'_>) -> String {
     }
     sql.push_str(");COMMIT");
     sql
+}
+
+/// Updates of the items that the batch moves.
+fn put_items(sql: &mut String, batch: &Batch<'_>) {
+    use std::fmt::Write as _;
+    for (mark, audit) in batch.sending {
+        sql.push_str("UPDATE run_item SET state=1,attempts=attempts+1,due_ms=NULL,audit=");
+        put_hex(sql, &audit.0);
+        sql.push_str(" WHERE run=");
+        put_hex(sql, &mark.run);
+        let _ = write!(sql, " AND item={} AND fence={} AND state=0;", mark.item, mark.fence);
+    }
+    let or_null = |value: Option<u64>| value.map_or("NULL".to_owned(), |value| value.to_string());
+    for end in batch.ended {
+        let (status, due) = (or_null(end.status.map(u64::from)), or_null(end.due_ms));
+        let _ = write!(
+            sql,
+            "UPDATE run_item SET state={},status={status},due_ms={due},error=",
+            stored(end.state)
+        );
+        match &end.error {
+            Some(error) => put_quoted(sql, error.as_bytes()),
+            None => sql.push_str("NULL"),
+        }
+        sql.push_str(" WHERE run=");
+        put_hex(sql, &end.run);
+        let _ = write!(sql, " AND item={} AND state IN (1,4) AND audit=", end.item);
+        put_hex(sql, &end.audit.0);
+        sql.push(';');
+    }
+}
+
+/// Holds when every item was there to be sent.
+fn put_sent(sql: &mut String, batch: &Batch<'_>) {
+    use std::fmt::Write as _;
+    sql.push_str(" AND (SELECT COUNT(*) FROM run_item WHERE ");
+    for (index, (mark, audit)) in batch.sending.iter().enumerate() {
+        sql.push_str(if index == 0 { "(run=" } else { " OR (run=" });
+        put_hex(sql, &mark.run);
+        let _ = write!(sql, " AND item={} AND audit=", mark.item);
+        put_hex(sql, &audit.0);
+        sql.push(')');
+    }
+    let _ = write!(sql, ")={}", batch.sending.len());
 }
 
 fn put_number(sql: &mut String, number: u64) {

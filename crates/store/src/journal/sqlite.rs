@@ -3,7 +3,7 @@
 //!
 //! Both crates link the same SQLite. Here are only the journal's inserts; every other query goes through sqlx.
 
-use super::{Batch, Failure};
+use super::{Batch, Failure, stored};
 use crate::StoreError;
 use rusqlite::{CachedStatement, Connection, OpenFlags, params};
 use std::path::Path;
@@ -18,6 +18,10 @@ const STATEMENT: &str = "INSERT INTO statement (writer, number, epoch, body, fir
 const ENTRY: &str = "INSERT INTO journal (id, writer, claims, record) VALUES (?, ?, ?, ?)";
 const SIGNATURE: &str =
     "INSERT OR IGNORE INTO statement_signature (writer, number, signature) VALUES (?, ?, ?)";
+const SENDING: &str = "UPDATE run_item SET state = 1, audit = ?, attempts = attempts + 1, due_ms = NULL \
+     WHERE run = ? AND item = ? AND fence = ? AND state = 0";
+const ENDED: &str = "UPDATE run_item SET state = ?, status = ?, error = ?, due_ms = ? \
+     WHERE run = ? AND item = ? AND audit = ? AND state IN (1, 4)";
 const COMMIT: &str = "COMMIT";
 
 /// Pages in the write-ahead log after which they are copied into the database file.
@@ -111,12 +115,12 @@ fn commit(connection: &Connection, batch: &Batch<'_>) -> Result<(), Failure> {
     // Dropping a connection in a transaction rolls it back, which is what happens after any error but this one.
     if !write(batch, cached).map_err(not_committed)? {
         connection.execute_batch("ROLLBACK").map_err(not_committed)?;
-        return Err(Failure::EpochMoved);
+        return Err(Failure::Guarded);
     }
     end.execute([]).map(drop).map_err(|error| Failure::Unknown(error.into()))
 }
 
-/// Everything before COMMIT; `false` when the epoch is another than the batch's.
+/// Everything before COMMIT; `false` when the epoch is another than the batch's, or an item has another holder.
 fn write<'c>(
     batch: &Batch<'_>,
     cached: impl Fn(&'static str) -> rusqlite::Result<CachedStatement<'c>>,
@@ -124,7 +128,7 @@ fn write<'c>(
     let writer = batch.writer.0.as_slice();
     cached(BEGIN)?.execute([])?;
     let epoch: i64 = cached(EPOCH)?.query_row([], |row| row.get(0))?;
-    if epoch != batch.epoch.cast_signed() {
+    if epoch != batch.epoch.cast_signed() || (batch.moves_items() && !move_items(batch, &cached)?) {
         return Ok(false);
     }
     cached(STATEMENT)?.execute(params![
@@ -150,6 +154,33 @@ fn write<'c>(
         for (number, signature) in batch.signatures {
             insert.execute(params![writer, number.cast_signed(), signature.as_slice()])?;
         }
+    }
+    Ok(true)
+}
+
+/// Moves the items of the batch; `false` when one of them is not the batch's to send.
+fn move_items<'c>(
+    batch: &Batch<'_>,
+    cached: impl Fn(&'static str) -> rusqlite::Result<CachedStatement<'c>>,
+) -> rusqlite::Result<bool> {
+    let mut update = cached(SENDING)?;
+    for (mark, audit) in batch.sending {
+        let (item, fence) = (mark.item.cast_signed(), mark.fence.cast_signed());
+        if update.execute(params![audit.0.as_slice(), mark.run.as_slice(), item, fence])? == 0 {
+            return Ok(false);
+        }
+    }
+    let mut update = cached(ENDED)?;
+    for end in batch.ended {
+        update.execute(params![
+            stored(end.state),
+            end.status,
+            end.error,
+            end.due_ms.map(u64::cast_signed),
+            end.run.as_slice(),
+            end.item.cast_signed(),
+            end.audit.0.as_slice(),
+        ])?;
     }
     Ok(true)
 }

@@ -12,6 +12,8 @@ mod durability;
 #[cfg(test)]
 mod identity;
 #[cfg(test)]
+mod jobs;
+#[cfg(test)]
 mod journal;
 #[cfg(test)]
 mod retention;

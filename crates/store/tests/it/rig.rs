@@ -173,6 +173,8 @@ impl Writer {
             first_index: self.index,
             entries: &entries,
             signatures: &signatures,
+            sending: &[],
+            ended: &[],
         };
         journal.commit(&batch).await?;
         self.next += 1;

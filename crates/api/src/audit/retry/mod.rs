@@ -50,6 +50,7 @@ pub(crate) async fn retry_entry(
     let (item, entry) = readable_entry(&state, &caller, &id).await?;
     let Plan { target, query, method, headers, body, reason } = plan::plan(&entry, request)?;
     let order = Order {
+        judge: None,
         caller: caller.caller.clone(),
         target: doorman_door::courier::parse(&state.door, &target, query.as_deref())?,
         method,

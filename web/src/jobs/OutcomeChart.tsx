@@ -1,0 +1,32 @@
+/// Outcomes over time. Loaded only where a run is shown, since the chart library is large.
+import { AreaChart } from '@mantine/charts';
+import '@mantine/charts/styles.css';
+import { formatSpan } from '../components/Time';
+import type { Sample } from './outcomes';
+
+const SERIES = [
+  { name: 'done', label: 'Done', color: 'teal.7' },
+  { name: 'failed', label: 'Failed', color: 'red.7' },
+  { name: 'unknown', label: 'Unknown', color: 'grape.6' },
+];
+
+export default function OutcomeChart({ samples }: { samples: Sample[] }) {
+  const from = samples[0]?.at ?? 0;
+  const data = samples.map((sample) => ({ ...sample, at: sample.at - from }));
+  return (
+    <AreaChart
+      h={220}
+      data={data}
+      dataKey="at"
+      type="stacked"
+      series={SERIES}
+      curveType="linear"
+      withDots={false}
+      withLegend
+      fillOpacity={0.5}
+      xAxisProps={{ type: 'number', domain: ['dataMin', 'dataMax'], tickFormatter: (ms: number) => formatSpan(ms) }}
+      tooltipProps={{ labelFormatter: (ms) => `after ${formatSpan(Number(ms))}` }}
+      areaProps={{ isAnimationActive: false }}
+    />
+  );
+}
