@@ -6,15 +6,13 @@ use async_trait::async_trait;
 use doorman_core::time::format_rfc3339;
 use rustls::ClientConfig;
 use rustls::pki_types::ServerName;
-use std::future::poll_fn;
-use std::pin::Pin;
 use std::sync::Arc;
-use std::task::Poll;
 use std::time::Duration;
-use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt as _, ReadBuf};
+use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 
 const TIMEOUT: Duration = Duration::from_secs(10);
+const MOMENT: Duration = Duration::from_millis(10);
 /// Facility 13 (log audit), severity 6 (informational).
 const PRIORITY: u8 = 13 * 8 + 6;
 
@@ -71,12 +69,10 @@ fn message(line: &Line, host: &str) -> String {
     format!("<{PRIORITY}>1 {time} {host} doorman - {} - {}", line.what, line.json)
 }
 
-/// Whether the receiver has closed, or said something, which none does.
+/// Whether the receiver has closed, or said something, which none does. Looked at for a moment: what has arrived must get
+/// from the system to here.
 async fn is_closed(stream: &mut Box<dyn Stream>) -> bool {
-    let mut byte = [0];
-    let mut buffer = ReadBuf::new(&mut byte);
-    let polled = poll_fn(|cx| Poll::Ready(Pin::new(&mut *stream).poll_read(cx, &mut buffer))).await;
-    polled.is_ready()
+    tokio::time::timeout(MOMENT, stream.read_u8()).await.is_ok()
 }
 
 #[async_trait]

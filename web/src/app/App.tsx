@@ -36,7 +36,7 @@ function pageRoute({ path, load }: { path: string; load: () => Promise<{ default
 function Loading() {
   return (
     <Center p="xl">
-      <Loader aria-label="Loading" />
+      <Loader role="status" aria-label="Loading" />
     </Center>
   );
 }
