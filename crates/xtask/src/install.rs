@@ -42,23 +42,6 @@ const NEEDS: [Need; 20] = [
 
 /// Makes sure that everything is there, or fails naming what is not.
 pub fn ensure() -> Result<(), Failure> {
-    ensure_packages()?;
-    ensure_duckdb()
-}
-
-/// What reads archives in a test; Debian has no package of it.
-fn ensure_duckdb() -> Result<(), Failure> {
-    if succeeds(&mut command(["python3", "-c", "import duckdb"])) {
-        return Ok(());
-    }
-    println!("missing: duckdb; installing it by pip");
-    if !succeeds(&mut command(["python3", "-m", "pip", "--version"])) {
-        execute(apt_get()?.args(["install", "--yes", "--no-install-recommends", "python3-pip"]))?;
-    }
-    execute(&mut command(["python3", "-m", "pip", "install", "--quiet", "--break-system-packages", "duckdb"]))
-}
-
-fn ensure_packages() -> Result<(), Failure> {
     let missing: Vec<&str> = missing();
     if missing.is_empty() {
         return Ok(());

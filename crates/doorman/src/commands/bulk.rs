@@ -374,7 +374,8 @@ mod tests {
     }
 
     fn read(args: &str) -> anyhow::Result<Value> {
-        let line = ["bulk --folder ops --service companies --method post --path /c/{{id}}", args].join(" ");
+        let path = if args.contains("--path") { "" } else { "--path /c/{{id}}" };
+        let line = ["bulk --folder ops --service companies --method post", path, args].join(" ");
         let line = Line::try_parse_from(line.split_whitespace())?;
         Ok(serde_json::to_value(spec_of(&line.bulk)?)?)
     }

@@ -9,7 +9,7 @@ use std::process::Command;
 use tokio::task::block_in_place;
 
 /// The interpreter that `cargo xtask test` sets up beside the binary, with the packages of both requirement files.
-fn interpreter() -> PathBuf {
+pub fn interpreter() -> PathBuf {
     let target = Path::new(env!("CARGO_BIN_EXE_doorman")).ancestors().nth(2).unwrap();
     let python = target.join("python/bin/python");
     assert!(python.exists(), "{} is missing: `cargo xtask test` makes it", python.display());

@@ -310,9 +310,8 @@ fn an_archive_is_queried_by_duckdb_and_proves_itself() {
     assert!(told.starts_with("The log is whole: 15 entries"), "{told}");
     let sql = "SELECT kind, count(*), count(DISTINCT id), min(time)::VARCHAR FROM 'archive/entries/*.parquet' GROUP BY kind";
     let script = format!("import duckdb; print(duckdb.sql(\"{sql}\").fetchall())");
-    let ran =
-        std::process::Command::new("python3").args(["-c", &script]).current_dir(log.shell.path()).output();
-    let ran = ran.unwrap();
+    let mut python = std::process::Command::new(crate::python::interpreter());
+    let ran = python.args(["-c", &script]).current_dir(log.shell.path()).output().unwrap();
     let shown = String::from_utf8_lossy(&ran.stdout).into_owned();
     assert!(
         shown.starts_with("[('login', 15, 15, '2020-09-13"),
