@@ -23,8 +23,8 @@ const MIGRATIONS: &[(i64, &str, Part, &str)] = &[
     (2, "identity", Part::Main, include_str!("../migrations/0002_identity.sql")),
     (3, "audit_index", Part::Index, include_str!("../migrations/0003_audit_index.sql")),
     (4, "receipts", Part::Main, include_str!("../migrations/0004_receipts.sql")),
-    (5, "jobs", Part::Main, include_str!("../migrations/0005_jobs.sql")),
-    (6, "collections", Part::Main, include_str!("../migrations/0006_collections.sql")),
+    (5, "collections", Part::Main, include_str!("../migrations/0005_collections.sql")),
+    (6, "jobs", Part::Main, include_str!("../migrations/0006_jobs.sql")),
     (7, "retention", Part::Main, include_str!("../migrations/0007_retention.sql")),
 ];
 
