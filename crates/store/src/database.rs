@@ -129,6 +129,7 @@ impl Database {
 
     /// Closes every pooled connection.
     pub async fn close(&self) {
+        self.index_link.close().await;
         self.pool.close().await;
         self.index.close().await;
     }

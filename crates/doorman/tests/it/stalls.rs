@@ -206,7 +206,7 @@ async fn without_file_descriptors_it_sheds_and_then_recovers() {
         let pid = process.pid().unwrap();
         let used = std::fs::read_dir(format!("/proc/{pid}/fd")).unwrap().count();
         let limited = std::process::Command::new("prlimit")
-            .args([format!("--pid={pid}"), format!("--nofile={}:4096", used + 4)])
+            .args([format!("--pid={pid}"), format!("--nofile={}:4096", used + 24)])
             .status()
             .unwrap();
         assert!(limited.success());

@@ -11,6 +11,7 @@ use rusqlite::types::{Null, ToSqlOutput, ValueRef};
 use rusqlite::{Connection, OpenFlags, OptionalExtension as _, ToSql, Transaction, TransactionBehavior};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError, mpsc};
+use std::thread::JoinHandle;
 use std::time::Duration;
 use tokio::sync::{OwnedMutexGuard, oneshot};
 
@@ -19,7 +20,12 @@ const NICE: i32 = 18;
 
 /// The way to the indexer's thread, which is started by the first step.
 #[derive(Clone, Default)]
-pub(crate) struct IndexLink(Arc<Mutex<Option<mpsc::Sender<Work>>>>);
+pub(crate) struct IndexLink(Arc<Mutex<Option<Running>>>);
+
+struct Running {
+    work: mpsc::Sender<Work>,
+    thread: JoinHandle<()>,
+}
 
 struct Work {
     path: PathBuf,
@@ -31,19 +37,29 @@ struct Work {
 
 impl IndexLink {
     fn send(&self, work: Work) -> std::io::Result<()> {
-        let mut sender = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let work = match sender.as_ref() {
-            Some(open) => match open.send(work) {
+        let mut running = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let work = match running.as_ref() {
+            Some(open) => match open.work.send(work) {
                 Ok(()) => return Ok(()),
                 Err(mpsc::SendError(work)) => work,
             },
             None => work,
         };
         let (open, waiting) = mpsc::channel();
-        std::thread::Builder::new().name("indexer".into()).spawn(move || serve(&waiting))?;
+        let thread = std::thread::Builder::new().name("indexer".into()).spawn(move || serve(&waiting))?;
         let _ = open.send(work);
-        *sender = Some(open);
+        *running = Some(Running { work: open, thread });
         Ok(())
+    }
+
+    /// Ends the thread and waits until its connections are closed.
+    pub(crate) async fn close(&self) {
+        let running = self.0.lock().unwrap_or_else(PoisonError::into_inner).take();
+        let Some(Running { work, thread }) = running else { return };
+        drop(work);
+        if let Ok(Err(_)) = tokio::task::spawn_blocking(move || thread.join()).await {
+            tracing::error!("the indexer's thread panicked");
+        }
     }
 }
 

@@ -154,14 +154,6 @@ impl Database {
         }
         tx.commit().await
     }
-
-    /// Ends an item that was `unknown`, when it has become known how its attempt ended.
-    pub async fn settle_unknown(&self, end: &ItemEnd) -> Result<bool, StoreError> {
-        let sql = "UPDATE run_item SET state = ?, status = ?, error = ? WHERE run = ? AND item = ? AND audit = ? \
-             AND state = 4";
-        let args = args![stored(end.state), end.status, end.error.as_deref(), end.run, end.item, end.audit.0];
-        Ok(self.pool.execute(sql, args).await? > 0)
-    }
 }
 
 fn read(row: &Row) -> Result<Item, StoreError> {
