@@ -1,5 +1,5 @@
 /// One request for many rows, step by step: rows, request, plan, look, start.
-import { Alert, Autocomplete, Button, Group, Paper, Stack, Stepper, Text, TextInput, Title } from '@mantine/core';
+import { Alert, Anchor, Autocomplete, Button, Group, Loader, Paper, Stack, Stepper, Text, TextInput, Title } from '@mantine/core';
 import { useSessionStorage } from '@mantine/hooks';
 import { IconFlask, IconRocket } from '@tabler/icons-react';
 import { useMutation } from '@tanstack/react-query';
@@ -8,7 +8,8 @@ import { Link, useNavigate } from 'react-router';
 import { useCommands } from '../app/commands';
 import { asProblem } from '../client/problem';
 import { ProblemAlert } from '../components/ProblemAlert';
-import { type Run, jobs } from '../jobs/wire';
+import { useRun } from '../jobs/progress';
+import { type Run, isOver, jobs } from '../jobs/wire';
 import { useSession } from '../session/session';
 import { PlanForm, WaveBar } from './PlanForm';
 import { RequestForm } from './RequestForm';
@@ -114,11 +115,30 @@ interface StartProps {
 
 function Start({ draft, rows, folders, onChange, onStarted }: StartProps) {
   const { template } = draft;
+  // A dry run saves the job too; what follows it is another run of that job, as it then is.
+  const [made, setMade] = useState<{ id: string; spec: string } | null>(null);
   const begin = useMutation({
-    mutationFn: (dryRun: boolean) =>
-      jobs.bulk({ job: draftToJob(draft, rows), dry_run: dryRun, ...(draft.reason.trim() && { reason: draft.reason.trim() }) }),
+    mutationFn: async (dryRun: boolean) => {
+      const job = draftToJob(draft, rows);
+      const ask = { dry_run: dryRun, ...(draft.reason.trim() && { reason: draft.reason.trim() }) };
+      const spec = JSON.stringify(job);
+      if (made === null) {
+        const run = await jobs.bulk({ job, ...ask });
+        setMade({ id: run.job, spec });
+        return run;
+      }
+      if (made.spec !== spec) {
+        const saved = await jobs.get(made.id);
+        await jobs.save(made.id, saved.version, { ...job, name: job.name || saved.name });
+        setMade({ id: made.id, spec });
+      }
+      return jobs.start(made.id, ask);
+    },
+    onSuccess: (run) => {
+      if (!run.dry_run) onStarted(run);
+    },
   });
-  const dry = useMutation({ mutationFn: () => begin.mutateAsync(true) });
+  const isDry = begin.variables === true;
   const sizes = waveSizes(draft.plan.waves, rows.rows.length);
   return (
     <Stack gap="md">
@@ -136,13 +156,13 @@ function Start({ draft, rows, folders, onChange, onStarted }: StartProps) {
         <Autocomplete label="Folder" description="Decides who may see and control it" required data={folders} value={draft.folder} onChange={(folder) => onChange({ folder })} />
         <TextInput label="Reason" description="Goes into the audit log" value={draft.reason} onChange={(event) => onChange({ reason: event.currentTarget.value })} />
       </Group>
-      {(begin.isError || dry.isError) && <ProblemAlert problem={asProblem(begin.error ?? dry.error)} />}
-      {dry.data && <DryRun run={dry.data} />}
+      {begin.isError && <ProblemAlert problem={asProblem(begin.error)} />}
+      {begin.data?.dry_run && <DryRun id={begin.data.id} />}
       <Group>
-        <Button variant="light" loading={dry.isPending} onClick={() => dry.mutate()} leftSection={<IconFlask size={16} aria-hidden />}>
+        <Button variant="light" loading={begin.isPending && isDry} disabled={begin.isPending || draft.folder.trim() === ''} onClick={() => begin.mutate(true)} leftSection={<IconFlask size={16} aria-hidden />}>
           Dry run: send nothing
         </Button>
-        <Button loading={begin.isPending && !dry.isPending} disabled={draft.folder.trim() === ''} onClick={() => begin.mutate(false, { onSuccess: onStarted })} leftSection={<IconRocket size={16} aria-hidden />}>
+        <Button loading={begin.isPending && !isDry} disabled={begin.isPending || draft.folder.trim() === ''} onClick={() => begin.mutate(false)} leftSection={<IconRocket size={16} aria-hidden />}>
           Start
         </Button>
         <Text size="sm" c="dimmed">
@@ -153,14 +173,29 @@ function Start({ draft, rows, folders, onChange, onStarted }: StartProps) {
   );
 }
 
-function DryRun({ run }: { run: Run }) {
+/// What the dry run finds, while it looks.
+function DryRun({ id }: { id: string }) {
+  const { run } = useRun(id);
+  const { data } = run;
+  if (run.isError) return <ProblemAlert problem={asProblem(run.error)} onRetry={() => void run.refetch()} />;
+  if (data === undefined) return <Loader size="sm" role="status" aria-label="Loading the dry run" />;
+  const { done = 0, failed = 0, unknown = 0, pending = 0, sending = 0 } = data.counts;
+  const bad = failed + unknown;
+  const all = done + bad + pending + sending;
+  const over = isOver(data.state);
   return (
-    <Alert color="blue" title="The dry run has begun" role="status">
-      It looks at every row and sends nothing.{' '}
-      <Link to={`/runs/${run.id}`} target="_blank" rel="noreferrer">
-        See what it finds
-      </Link>
-      , then start here.
+    <Alert
+      color={bad > 0 ? 'red' : over ? 'green' : 'blue'}
+      title={over ? (bad > 0 ? `Dry run: ${bad.toLocaleString()} of ${all.toLocaleString()} would be refused` : `Dry run: all ${all.toLocaleString()} may be sent`) : 'Dry run: looking at every row'}
+      role="status"
+    >
+      {!over && `${(done + bad).toLocaleString()} of ${all.toLocaleString()} so far. `}
+      {data.errors?.map(({ error, count }) => `${count.toLocaleString()} × ${error}`).join(', ')}
+      {(data.errors?.length ?? 0) > 0 && '. '}
+      Nothing was sent.{' '}
+      <Anchor component={Link} to={`/runs/${id}`} target="_blank" rel="noreferrer" inherit underline="always">
+        See it row by row
+      </Anchor>
     </Alert>
   );
 }

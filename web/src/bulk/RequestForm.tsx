@@ -50,7 +50,7 @@ export function RequestForm({ template, rows, errors, showErrors, onChange }: Pr
           label="Path"
           required
           flex={1}
-          ff="monospace"
+          className="mono"
           data-template
           placeholder={columns[0] ? `/companies/{{${columns[0]}}}/migrate` : '/companies/…'}
           value={template.path}
@@ -95,7 +95,7 @@ export function RequestForm({ template, rows, errors, showErrors, onChange }: Pr
             minRows={3}
             maxRows={14}
             spellCheck={false}
-            ff="monospace"
+            className="mono"
             placeholder={template.bodyKind === 'json' ? '{"to": "v2"}' : ''}
             value={template.body}
             error={error('body')}
@@ -174,7 +174,7 @@ function Pairs({ label, field, pairs, error, onChange }: PairsProps) {
       {pairs.map((pair, index) => (
         <Group key={pair.key} gap="xs" wrap="nowrap" align="start">
           <TextInput aria-label={`${label} name`} placeholder="name" size="xs" w={200} value={pair.name} onChange={(event) => change(pair.key, { name: event.currentTarget.value })} />
-          <TextInput aria-label={`${label} value`} placeholder="value" size="xs" flex={1} ff="monospace" data-template value={pair.value} error={error(`${field}.${index}`)} onChange={(event) => change(pair.key, { value: event.currentTarget.value })} />
+          <TextInput aria-label={`${label} value`} placeholder="value" size="xs" flex={1} className="mono" data-template value={pair.value} error={error(`${field}.${index}`)} onChange={(event) => change(pair.key, { value: event.currentTarget.value })} />
           <ActionIcon variant="subtle" color="gray" aria-label={`Remove ${pair.name || label}`} onClick={() => onChange(pairs.filter((other) => other !== pair))}>
             <IconTrash size={16} />
           </ActionIcon>

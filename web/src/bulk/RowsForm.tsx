@@ -56,7 +56,7 @@ export function RowsForm({ draft, rows, onChange }: Props) {
           minRows={6}
           maxRows={12}
           spellCheck={false}
-          ff="monospace"
+          className="mono"
           value={draft.text}
           onChange={(event) => onChange({ text: event.currentTarget.value, fileName: null })}
         />
@@ -147,7 +147,7 @@ function Columns({ rows, onRename }: { rows: ParsedRows; onRename: (index: numbe
                   disabled={!column.used}
                   leftSection={<span aria-hidden>{'{{'}</span>}
                   rightSection={<span aria-hidden>{'}}'}</span>}
-                  ff="monospace"
+                  className="mono"
                   onChange={(event) => onRename(index, { name: event.currentTarget.value })}
                 />
                 {rows.columns.length > 1 && (

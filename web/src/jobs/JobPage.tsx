@@ -33,7 +33,7 @@ export default function JobPage() {
       </Stack>
     );
   }
-  if (!isNew && job.data === undefined) return <Loader m="xl" aria-label="Loading the job" />;
+  if (!isNew && job.data === undefined) return <Loader m="xl" role="status" aria-label="Loading the job" />;
   return <Editor key={`${id}${job.data?.version ?? 0}`} job={job.data ?? null} />;
 }
 
@@ -225,7 +225,7 @@ function ScheduleForm({ schedule, nextRunAt, onChange }: { schedule: ScheduleSpe
         ))}
       </Group>
       <SimpleGrid cols={{ base: 1, sm: 2 }}>
-        <TextInput label="Cron" description="Minute, hour, day, month, weekday" ff="monospace" required value={schedule.cron} onChange={(event) => set({ cron: event.currentTarget.value })} />
+        <TextInput label="Cron" description="Minute, hour, day, month, weekday" className="mono" required value={schedule.cron} onChange={(event) => set({ cron: event.currentTarget.value })} />
         <Select label="Time zone" description="Daylight saving is observed" searchable data={[...new Set(zones)]} value={schedule.time_zone ?? 'UTC'} onChange={(zone) => set({ time_zone: zone ?? 'UTC' })} />
       </SimpleGrid>
       <Group gap="lg">
@@ -256,6 +256,9 @@ function ScheduleForm({ schedule, nextRunAt, onChange }: { schedule: ScheduleSpe
   );
 }
 
+/// What was done to a job, for people.
+const ACTIONS: Record<string, string> = { create: 'created', input: 'rows uploaded' };
+
 function History({ job }: { job: Job }) {
   const history = useQuery({ queryKey: ['jobs', 'history', job.id, job.version], queryFn: () => jobs.history(job.id) });
   const [shown, setShown] = useState<number | null>(null);
@@ -280,7 +283,7 @@ function History({ job }: { job: Job }) {
             </Table.Td>
             <Table.Td>{edit.by.replace(/^user:/, '')}</Table.Td>
             <Table.Td>
-              {edit.action} {changed(edit.spec, edits[index + 1]?.spec).map((name) => <Code key={name} mr={4}>{name}</Code>)}
+              {ACTIONS[edit.action] ?? edit.action} {changed(edit.spec, edits[index + 1]?.spec).map((name) => <Code key={name} mr={4}>{name}</Code>)}
               <Button size="compact-xs" variant="subtle" onClick={() => setShown(shown === edit.version ? null : edit.version)} aria-expanded={shown === edit.version}>
                 {shown === edit.version ? 'Hide' : 'Show'}
               </Button>

@@ -173,7 +173,7 @@ export function RunList({ job }: { job?: string }) {
                 <Table.Td ta="right">{((run.counts.failed ?? 0) + (run.counts.unknown ?? 0)).toLocaleString()}</Table.Td>
                 <Table.Td ta="right">{((run.counts.pending ?? 0) + (run.counts.sending ?? 0)).toLocaleString()}</Table.Td>
                 <Table.Td>
-                  {run.started_at ? <Time at={run.started_at} /> : <Loader size={12} aria-label="not yet" />} by {run.started_by.replace(/^user:/, '')}
+                  {run.started_at ? <Time at={run.started_at} /> : <Loader size={12} role="status" aria-label="not yet" />} by {run.started_by.replace(/^user:/, '')}
                 </Table.Td>
               </Table.Tr>
             ))}

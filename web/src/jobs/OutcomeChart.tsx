@@ -4,7 +4,7 @@ import '@mantine/charts/styles.css';
 import { formatSpan } from '../components/Time';
 import type { Sample } from './outcomes';
 
-const SERIES = [
+const SERIES: { name: 'done' | 'failed' | 'unknown'; label: string; color: string }[] = [
   { name: 'done', label: 'Done', color: 'teal.7' },
   { name: 'failed', label: 'Failed', color: 'red.7' },
   { name: 'unknown', label: 'Unknown', color: 'grape.6' },
@@ -12,6 +12,8 @@ const SERIES = [
 
 export default function OutcomeChart({ samples }: { samples: Sample[] }) {
   const from = samples[0]?.at ?? 0;
+  // What never happened would only draw a line over what did.
+  const series = SERIES.filter(({ name }) => name === 'done' || (samples.at(-1)?.[name] ?? 0) > 0);
   const data = samples.map((sample) => ({ ...sample, at: sample.at - from }));
   return (
     <AreaChart
@@ -19,12 +21,13 @@ export default function OutcomeChart({ samples }: { samples: Sample[] }) {
       data={data}
       dataKey="at"
       type="stacked"
-      series={SERIES}
+      series={series}
       curveType="linear"
       withDots={false}
       withLegend
       fillOpacity={0.5}
       xAxisProps={{ type: 'number', domain: ['dataMin', 'dataMax'], tickFormatter: (ms: number) => formatSpan(ms) }}
+      yAxisProps={{ allowDecimals: false }}
       tooltipProps={{ labelFormatter: (ms) => `after ${formatSpan(Number(ms))}` }}
       areaProps={{ isAnimationActive: false }}
     />

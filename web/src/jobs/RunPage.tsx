@@ -2,7 +2,7 @@
 import { Alert, Anchor, Badge, Button, Group, Loader, Menu, Paper, Progress, SegmentedControl, SimpleGrid, Stack, Table, Text, Title } from '@mantine/core';
 import { IconDownload, IconPlayerPause, IconPlayerPlay, IconPlayerSkipForward, IconPlayerStop, IconRefresh } from '@tabler/icons-react';
 import { useInfiniteQuery, useMutation } from '@tanstack/react-query';
-import { Suspense, lazy, useState } from 'react';
+import { Suspense, lazy, useEffect, useState } from 'react';
 import { Link, useNavigate, useParams } from 'react-router';
 import { Ask } from '../access/Owned';
 import { useCommands } from '../app/commands';
@@ -14,7 +14,7 @@ import '../audit/audit.css';
 import '../bulk/bulk.css';
 import { type Counts, ITEM_STATES, type ItemState, groupCauses } from './outcomes';
 import { useRun } from './progress';
-import { type Run, type RunState, isOver, runs } from './wire';
+import { type Run, type RunState, isAtRest, isOver, runs } from './wire';
 
 const OutcomeChart = lazy(() => import('./OutcomeChart'));
 
@@ -55,7 +55,7 @@ export default function RunPage() {
       </Stack>
     );
   }
-  if (run.data === undefined) return <Loader m="xl" aria-label="Loading the run" />;
+  if (run.data === undefined) return <Loader m="xl" role="status" aria-label="Loading the run" />;
   const { data } = run;
   const state = STATES[data.state];
   return (
@@ -69,7 +69,7 @@ export default function RunPage() {
             <RunBadge run={data} />
           </Group>
           <Text size="sm" c="dimmed">
-            <Anchor component={Link} to={`/jobs/${data.job}`} size="sm">
+            <Anchor component={Link} to={`/jobs/${data.job}`} size="sm" underline="always">
               The job
             </Anchor>
             {' · '}
@@ -110,7 +110,7 @@ export default function RunPage() {
               A line appears once something has ended.
             </Text>
           ) : (
-            <Suspense fallback={<Loader size="sm" aria-label="Loading the chart" />}>
+            <Suspense fallback={<Loader size="sm" role="status" aria-label="Loading the chart" />}>
               <div role="img" aria-label={describe(data.counts)}>
                 <OutcomeChart samples={samples} />
               </div>
@@ -137,7 +137,7 @@ function Counted({ counts }: { counts: Counts }) {
   const all = total(counts) || 1;
   return (
     <>
-      <Progress.Root size="lg" aria-label={describe(counts)}>
+      <Progress.Root size="lg" role="group" aria-label={describe(counts)}>
         {ITEM_STATES.filter((state) => state !== 'pending').map((state) => (
           <Progress.Section key={state} value={(100 * (counts[state] ?? 0)) / all} color={COLORS[state]} aria-label={state} />
         ))}
@@ -197,10 +197,10 @@ function Controls({ run, onChange }: { run: Run; onChange: () => void }) {
             </Button>
           </Menu.Target>
           <Menu.Dropdown>
-            <Menu.Item component="a" href={runs.results(run.id, 'csv')} download>
+            <Menu.Item component="a" href={runs.results(run.id, 'csv')} download={`run-${run.id}.csv`}>
               CSV, joined to your rows
             </Menu.Item>
-            <Menu.Item component="a" href={runs.results(run.id, 'jsonl')} download>
+            <Menu.Item component="a" href={runs.results(run.id, 'jsonl')} download={`run-${run.id}.jsonl`}>
               JSON lines
             </Menu.Item>
           </Menu.Dropdown>
@@ -247,7 +247,7 @@ function Causes({ run, onRetried }: { run: Run; onRetried: () => void }) {
       </Group>
       {failed + unknown === 0 && (
         <Text size="sm" c="dimmed">
-          Nothing so far.
+          {isOver(run.state) ? 'Nothing.' : 'Nothing so far.'}
         </Text>
       )}
       <Table fz="sm" verticalSpacing={4}>
@@ -284,8 +284,11 @@ function Items({ run }: { run: Run }) {
     queryFn: ({ pageParam }) => runs.items(run.id, { state, limit: 50, cursor: pageParam }),
     initialPageParam: undefined as string | undefined,
     getNextPageParam: (page) => page.next_cursor ?? undefined,
-    refetchInterval: isOver(run.state) ? false : 5_000,
+    refetchInterval: isAtRest(run) ? false : 5_000,
   });
+  const { refetch } = list;
+  // Once more when it comes to rest.
+  useEffect(() => void refetch(), [run.state, run.ended_at, refetch]);
   const items = list.data?.pages.flatMap((page) => page.items) ?? [];
   const causes = groupCauses(items.filter((item) => item.state === 'failed' || item.state === 'unknown'));
   return (

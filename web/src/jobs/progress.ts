@@ -2,7 +2,7 @@
 import { useQuery, useQueryClient } from '@tanstack/react-query';
 import { useEffect, useState } from 'react';
 import { type Sample, addSample, samplesOfItems } from './outcomes';
-import { type Run, isOver, runs } from './wire';
+import { type Run, isAtRest, runs } from './wire';
 
 /// Items that are looked at to draw what happened before the page was opened.
 const LOOKED_AT = 500;
@@ -11,8 +11,8 @@ export function useRun(id: string) {
   const queries = useQueryClient();
   const [samples, setSamples] = useState<Sample[]>([]);
   const key = ['runs', id];
-  const run = useQuery({ queryKey: key, queryFn: () => runs.get(id), refetchInterval: (query) => (query.state.data && !isOver(query.state.data.state) ? 5_000 : false) });
-  const over = run.data ? isOver(run.data.state) : true;
+  const run = useQuery({ queryKey: key, queryFn: () => runs.get(id), refetchInterval: (query) => (query.state.data && !isAtRest(query.state.data) ? 5_000 : false) });
+  const over = run.data ? isAtRest(run.data) : true;
   const startedAt = run.data?.started_at ?? null;
 
   useEffect(() => {
@@ -44,7 +44,7 @@ export function useRun(id: string) {
 
   // Polling and the last answer count too, should events not come through.
   useEffect(() => {
-    if (run.data && !isOver(run.data.state)) setSamples((samples) => addSample(samples, Date.now(), run.data.counts));
+    if (run.data && !isAtRest(run.data)) setSamples((samples) => addSample(samples, Date.now(), run.data.counts));
   }, [run.data]);
 
   return { run, samples, refresh: () => void queries.invalidateQueries({ queryKey: ['runs'] }) };

@@ -202,3 +202,8 @@ export const runs = {
 export function isOver(state: RunState): boolean {
   return state === 'done' || state === 'cancelled';
 }
+
+/// Whether its counts stay as they are: after a cancellation what is in flight still ends, and the rest becomes skipped.
+export function isAtRest(run: Pick<Run, 'state' | 'ended_at'>): boolean {
+  return isOver(run.state) && run.ended_at !== null;
+}
