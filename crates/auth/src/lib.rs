@@ -2,6 +2,8 @@
 //!
 //! Everything here answers one of two questions. *Is this credential good?* ([`Authority`], which ends in a [`Session`]
 //! or in an [`AuthError`]) and *which key signs this?* ([`KeyRing`]). What a session may do is policy's matter.
+// Optimised builds look through all of a login's nested futures at once.
+#![recursion_limit = "256"]
 
 pub mod directory;
 pub mod keys;
