@@ -92,7 +92,7 @@ export default function RunPage() {
       </Group>
       <Paper withBorder p="md" role="status">
         <Text size="sm" mb="xs">
-          {data.why ? <Inert>{data.why}</Inert> : state.text}{' '}
+          {data.why ? <Inert>{sentence(data.why)}</Inert> : state.text}{' '}
           {data.state === 'waiting' && data.gate_opens_at && `It opens by itself ${formatDistance(data.gate_opens_at)}.`}
           {(data.waves ?? 0) > 1 && ` Wave ${Math.min(data.wave + 1, data.waves ?? 1)} of ${data.waves}.`}
           {data.state === 'running' && data.rate != null && data.rate > 0 && ` ${data.rate.toFixed(data.rate < 10 ? 1 : 0)} a second.`}
@@ -122,6 +122,11 @@ export default function RunPage() {
       <Items run={data} />
     </Stack>
   );
+}
+
+/// The server's reason as a sentence.
+function sentence(text: string): string {
+  return `${text.charAt(0).toUpperCase()}${text.slice(1)}${/[.!?]$/.test(text) ? '' : '.'}`;
 }
 
 function total(counts: Counts): number {

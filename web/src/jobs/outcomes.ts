@@ -15,7 +15,8 @@ const MAX_SAMPLES = 240;
 export function addSample(samples: readonly Sample[], at: number, counts: Counts): Sample[] {
   const sample = { at, done: counts.done ?? 0, failed: counts.failed ?? 0, unknown: counts.unknown ?? 0 };
   const last = samples.at(-1);
-  if (last && at <= last.at) return [...samples];
+  // What is done stays done: fewer is an older answer that came late.
+  if (last && (at <= last.at || sample.done < last.done)) return [...samples];
   const before = samples.at(-2);
   const isFlat = last !== undefined && before !== undefined && same(before, last) && same(last, sample);
   const next = [...(isFlat ? samples.slice(0, -1) : samples), sample];
