@@ -1,27 +1,11 @@
 /// The access page in a real browser, as different people see it.
-import { mkdirSync } from 'node:fs';
-import { type APIRequestContext, type Browser, request } from 'playwright-core';
-import { afterAll, beforeAll, expect, test } from 'vitest';
-import { type Demo, logIn, openPage, screenshot, seriousFindings, startBrowser, startDemo } from './rig';
+import { expect, test } from 'vitest';
+import { logIn, openPage, screenshot, seriousFindings, useRig } from './rig';
 
-let demo: Demo;
-let browser: Browser;
-let program: APIRequestContext;
-
-beforeAll(async () => {
-  if (process.env.SCREENSHOTS) mkdirSync(process.env.SCREENSHOTS, { recursive: true });
-  [demo, browser] = await Promise.all([startDemo(), startBrowser()]);
-  program = await request.newContext({ baseURL: demo.url });
-});
-
-afterAll(async () => {
-  await program?.dispose();
-  await browser?.close();
-  await demo?.stop();
-});
+const rig = useRig();
 
 test('alice sees who she is, and policy tells her what she may do and why not', async () => {
-  const { page, context, complaints } = await openPage(browser, demo);
+  const { page, context, complaints } = await openPage(rig);
   await logIn(page, 'alice');
   await page.goto('/access');
   await page.getByText('Alice Archer').first().waitFor();
@@ -48,7 +32,7 @@ test('alice sees who she is, and policy tells her what she may do and why not', 
 });
 
 test('a token is shown once, works, and is revoked', async () => {
-  const { page, context, complaints } = await openPage(browser, demo);
+  const { page, context, complaints } = await openPage(rig);
   await logIn(page, 'alice');
   await page.goto('/access?tab=tokens');
   await page.getByRole('heading', { name: 'No tokens' }).waitFor();
@@ -64,7 +48,7 @@ test('a token is shown once, works, and is revoked', async () => {
   const secret = (await page.getByLabel('The secret').textContent()) ?? '';
   await screenshot(page, 'access-token-made');
   const call = async (method: string) =>
-    (await program.fetch('/r/eu/echo/x', { method, headers: { authorization: `Bearer ${secret}` } })).status();
+    (await rig.program.fetch('/r/eu/echo/x', { method, headers: { authorization: `Bearer ${secret}` } })).status();
   expect(await call('GET')).toBe(200);
   expect(await call('POST')).toBe(403);
   await page.getByRole('button', { name: 'I have it' }).click();
@@ -79,7 +63,7 @@ test('a token is shown once, works, and is revoked', async () => {
 });
 
 test('erin manages service accounts and sees everybody’s sessions', async () => {
-  const { page, context, complaints } = await openPage(browser, demo, { dark: true });
+  const { page, context, complaints } = await openPage(rig, { dark: true });
   await logIn(page, 'erin');
   await page.goto('/access?tab=service-accounts');
   await page.getByText('reports-ui', { exact: true }).waitFor();
@@ -89,7 +73,7 @@ test('erin manages service accounts and sees everybody’s sessions', async () =
   await page.getByRole('button', { name: 'Make it' }).click();
   const secret = (await page.getByLabel('The secret').textContent()) ?? '';
   const basic = async () =>
-    (await program.get('/auth/v1/me', { headers: { authorization: `Basic ${btoa(`billing:${secret}`)}` } })).status();
+    (await rig.program.get('/auth/v1/me', { headers: { authorization: `Basic ${btoa(`billing:${secret}`)}` } })).status();
   expect(await basic()).toBe(200);
   await screenshot(page, 'access-account-made');
   await page.getByRole('button', { name: 'I have it' }).click();
@@ -121,7 +105,7 @@ test('erin manages service accounts and sees everybody’s sessions', async () =
 });
 
 test('mallory learns that nothing is permitted, and how that comes', async () => {
-  const { page, context } = await openPage(browser, demo);
+  const { page, context } = await openPage(rig);
   await logIn(page, 'mallory');
   await page.goto('/access');
   await page.getByText('policies that name groups give you nothing').waitFor();

@@ -1,30 +1,14 @@
 /// The audit page in a real browser: filters in the address, hostile text, details, live tail, export.
-import { mkdirSync } from 'node:fs';
-import { type APIRequestContext, type Browser, type Page, request } from 'playwright-core';
-import { afterAll, beforeAll, expect, test } from 'vitest';
-import { type Demo, logIn, openPage, screenshot, seriousFindings, startBrowser, startDemo } from './rig';
+import type { Page } from 'playwright-core';
+import { expect, test } from 'vitest';
+import { logIn, openPage, screenshot, seriousFindings, useRig } from './rig';
 
-let demo: Demo;
-let browser: Browser;
-/// Calls as programs do. `fetch` would send Sec-Fetch headers, as browsers do, and Basic is refused then.
-let program: APIRequestContext;
-
-beforeAll(async () => {
-  if (process.env.SCREENSHOTS) mkdirSync(process.env.SCREENSHOTS, { recursive: true });
-  [demo, browser] = await Promise.all([startDemo(), startBrowser()]);
-  program = await request.newContext({ baseURL: demo.url });
-});
-
-afterAll(async () => {
-  await program?.dispose();
-  await browser?.close();
-  await demo?.stop();
-});
+const rig = useRig();
 
 /// Sends a request through the door as a program would.
 async function send(path: string, init: { method?: string; body?: string; headers?: Record<string, string> } = {}): Promise<string> {
   const headers = { ...init.headers, authorization: `Basic ${btoa('alice:alice-demo')}` };
-  const response = await program.fetch(path, { method: init.method, data: init.body, headers });
+  const response = await rig.program.fetch(path, { method: init.method, data: init.body, headers });
   return response.headers()['doorman-audit-id'] ?? '';
 }
 
@@ -34,7 +18,7 @@ test('filters stand in the address, and an address brings them back', async () =
   await send('/r/eu/echo/first');
   await send('/r/eu/echo/status/503');
   await send('/r/us/companies/companies/7', { method: 'DELETE' });
-  const { page, context, complaints } = await openPage(browser, demo);
+  const { page, context, complaints } = await openPage(rig);
   await logIn(page, 'alice');
   await page.goto('/audit');
   await rows(page).getByText('/first').waitFor();
@@ -74,7 +58,7 @@ test('an entry is opened with the keyboard, and hostile text in it is inert', as
     headers: { 'content-type': 'text/plain', 'x-note': '<b onmouseover=alert(1)>', 'doorman-reason': 'because <i>I</i> may' },
   });
   for (const dark of [false, true]) {
-    const { page, context, complaints } = await openPage(browser, demo, { dark });
+    const { page, context, complaints } = await openPage(rig, { dark });
     await logIn(page, 'alice');
     await page.goto('/audit?path=/hostile');
     const open = rows(page).getByRole('button').first();
@@ -97,7 +81,7 @@ test('an entry is opened with the keyboard, and hostile text in it is inert', as
 });
 
 test('a request appears by itself while the log is followed', async () => {
-  const { page, context, complaints } = await openPage(browser, demo);
+  const { page, context, complaints } = await openPage(rig);
   await logIn(page, 'alice');
   await page.goto('/audit?kind=request');
   await page.getByRole('switch').press('Space');
@@ -114,7 +98,7 @@ test('a request appears by itself while the log is followed', async () => {
 });
 
 test('whoever may export gets what the filters show, and others are told why not', async () => {
-  const { page, context } = await openPage(browser, demo);
+  const { page, context } = await openPage(rig);
   await logIn(page, 'carol');
   await page.goto('/audit?kind=request');
   await page.getByText('Everybody’s entries').waitFor();
@@ -128,7 +112,7 @@ test('whoever may export gets what the filters show, and others are told why not
   expect(Buffer.concat(chunks).toString()).toContain('/while-you-watch');
   await context.close();
 
-  const alice = await openPage(browser, demo);
+  const alice = await openPage(rig);
   await logIn(alice.page, 'alice');
   await alice.page.goto('/audit');
   await alice.page.getByRole('button', { name: 'Export' }).hover();
@@ -138,7 +122,7 @@ test('whoever may export gets what the filters show, and others are told why not
 
 test('a request is sent again after a confirmation, and the answers are compared', async () => {
   const ids = [await send('/r/eu/echo/once-more', { method: 'POST', body: '{"a":1}', headers: { 'content-type': 'application/json' } })];
-  const { page, context, complaints } = await openPage(browser, demo);
+  const { page, context, complaints } = await openPage(rig);
   await logIn(page, 'alice');
   await page.goto('/audit?path=/once-more');
   await rows(page).getByRole('button').first().click();

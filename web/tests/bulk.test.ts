@@ -1,23 +1,12 @@
 /// The guided bulk page in a real browser, up to the start.
-import type { Browser } from 'playwright-core';
-import { afterAll, beforeAll, expect, test } from 'vitest';
-import { type Demo, logIn, openPage, screenshot, seriousFindings, startBrowser, startDemo } from './rig';
+import { expect, test } from 'vitest';
+import { logIn, openPage, screenshot, seriousFindings, useRig } from './rig';
 
-let demo: Demo;
-let browser: Browser;
-
-beforeAll(async () => {
-  [demo, browser] = await Promise.all([startDemo(), startBrowser()]);
-});
-
-afterAll(async () => {
-  await browser?.close();
-  await demo?.stop();
-});
+const rig = useRig();
 
 test('a hundred pasted ids become a planned rollout whose requests can be looked at', async () => {
   for (const dark of [false, true]) {
-    const { page, context, complaints } = await openPage(browser, demo, { dark });
+    const { page, context, complaints } = await openPage(rig, { dark });
     const name = (step: string) => `bulk-${step}-${dark ? 'dark' : 'light'}`;
     const next = page.getByRole('button', { name: 'Next', exact: true });
     await logIn(page, 'dave');

@@ -1,19 +1,9 @@
 /// The request page in a real browser, as a newcomer would use it, and against what live services might answer.
-import type { Browser, Page } from 'playwright-core';
-import { afterAll, beforeAll, expect, test } from 'vitest';
-import { type Demo, logIn, openPage, screenshot, seriousFindings, startBrowser, startDemo } from './rig';
+import type { Page } from 'playwright-core';
+import { expect, test } from 'vitest';
+import { logIn, openPage, screenshot, seriousFindings, useRig } from './rig';
 
-let demo: Demo;
-let browser: Browser;
-
-beforeAll(async () => {
-  [demo, browser] = await Promise.all([startDemo(), startBrowser()]);
-});
-
-afterAll(async () => {
-  await browser?.close();
-  await demo?.stop();
-});
+const rig = useRig();
 
 async function choose(page: Page, label: string, option: RegExp) {
   await page.getByRole('combobox', { name: label, exact: true }).click();
@@ -21,7 +11,7 @@ async function choose(page: Page, label: string, option: RegExp) {
 }
 
 async function atEcho(name: string, options: { dark?: boolean } = {}) {
-  const opened = await openPage(browser, demo, options);
+  const opened = await openPage(rig, options);
   await logIn(opened.page, name);
   await choose(opened.page, 'Region', /eu/);
   await choose(opened.page, 'Service', /echo/);
@@ -55,7 +45,7 @@ test('a first request is sent, shown, and stands in the audit log', async () => 
 });
 
 test('a denial names the policy and what to do, and a missing reason leads to its field', async () => {
-  const { page, context } = await openPage(browser, demo);
+  const { page, context } = await openPage(rig);
   await logIn(page, 'bob');
   await choose(page, 'Region', /us/);
   await choose(page, 'Service', /companies/);

@@ -5,7 +5,8 @@ import { type AddressInfo, createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import axe from 'axe-core';
-import { type Browser, type BrowserContext, type Page, chromium } from 'playwright-core';
+import { type APIRequestContext, type Browser, type BrowserContext, type Page, chromium, request } from 'playwright-core';
+import { afterAll, beforeAll } from 'vitest';
 
 const BINARY = process.env.DOORMAN_BINARY ?? new URL('../../target/debug/doorman', import.meta.url).pathname;
 const CHROMIUM = ['/usr/bin/chromium', '/usr/bin/chromium-browser', '/usr/bin/google-chrome'];
@@ -16,7 +17,7 @@ export interface Demo {
 }
 
 /// Starts the demo on a free port with data of its own, and waits until it is ready.
-export async function startDemo(): Promise<Demo> {
+async function startDemo(): Promise<Demo> {
   const data = mkdtempSync(join(tmpdir(), 'doorman-console-'));
   const demo = spawn(BINARY, ['demo', '--data', data, '--listen', `127.0.0.1:${await freePort()}`], { stdio: ['ignore', 'pipe', 'pipe'] });
   const kill = () => demo.kill('SIGKILL');
@@ -77,7 +78,7 @@ export function startBrowser(): Promise<Browser> {
 }
 
 /// A fresh profile at the demo. What the page complains about is gathered: scripts' errors and breaches of its policy.
-export async function openPage(browser: Browser, demo: Demo, options: { dark?: boolean } = {}) {
+export async function openPage({ browser, demo }: Rig, options: { dark?: boolean } = {}) {
   const context: BrowserContext = await browser.newContext({
     baseURL: demo.url,
     viewport: { width: 1280, height: 800 },
@@ -127,4 +128,27 @@ export async function screenshot(page: Page, name: string): Promise<void> {
   if (directory !== undefined) {
     await page.screenshot({ path: join(directory, `${name}.png`) });
   }
+}
+
+/// What the tests of one file share.
+export interface Rig {
+  demo: Demo;
+  browser: Browser;
+  /// Calls as programs do. `fetch` would send Sec-Fetch headers, as browsers do, and Basic is refused then.
+  program: APIRequestContext;
+}
+
+/// The rig of one file of tests, there while its tests run.
+export function useRig(): Rig {
+  const rig = {} as Rig;
+  beforeAll(async () => {
+    [rig.demo, rig.browser] = await Promise.all([startDemo(), startBrowser()]);
+    rig.program = await request.newContext({ baseURL: rig.demo.url });
+  });
+  afterAll(async () => {
+    await rig.program?.dispose();
+    await rig.browser?.close();
+    await rig.demo?.stop();
+  });
+  return rig;
 }

@@ -1,20 +1,10 @@
 /// Bulk work from paste to done in a real browser: dry run, start, what failed, trying again, gates.
 import { readFileSync } from 'node:fs';
-import type { Browser, Page } from 'playwright-core';
-import { afterAll, beforeAll, expect, test } from 'vitest';
-import { type Demo, logIn, openPage, screenshot, seriousFindings, startBrowser, startDemo } from './rig';
+import type { Page } from 'playwright-core';
+import { expect, test } from 'vitest';
+import { logIn, openPage, screenshot, seriousFindings, useRig } from './rig';
 
-let demo: Demo;
-let browser: Browser;
-
-beforeAll(async () => {
-  [demo, browser] = await Promise.all([startDemo(), startBrowser()]);
-});
-
-afterAll(async () => {
-  await browser?.close();
-  await demo?.stop();
-});
+const rig = useRig();
 
 /// Fills the guided page up to its last step: companies with these ids are to migrate.
 async function plan(page: Page, from: number, to: number, preset: string): Promise<void> {
@@ -40,7 +30,7 @@ async function counted(page: Page, state: string, count: number): Promise<void> 
 }
 
 test('a hundred ids go from paste to done, and what failed is tried again', async () => {
-  const { page, context, complaints } = await openPage(browser, demo);
+  const { page, context, complaints } = await openPage(rig);
   await logIn(page, 'dave');
   await plan(page, 1, 100, 'All at once');
   await page.getByRole('textbox', { name: 'Name' }).fill('companies to v2');
@@ -97,7 +87,7 @@ test('a hundred ids go from paste to done, and what failed is tried again', asyn
 
 test('a gate waits for a person, and a run can be paused, resumed and cancelled', async () => {
   for (const [from, dark] of [[1001, false], [2001, true]] as const) {
-    const { page, context, complaints } = await openPage(browser, demo, { dark });
+    const { page, context, complaints } = await openPage(rig, { dark });
     const name = (what: string) => `run-${what}-${dark ? 'dark' : 'light'}`;
     await logIn(page, 'dave');
     await plan(page, from, from + 99, 'Careful');
@@ -137,7 +127,7 @@ test('a gate waits for a person, and a run can be paused, resumed and cancelled'
 
 test('a job is edited, its history kept, and a change behind one’s back is told', async () => {
   for (const dark of [false, true]) {
-    const { page, context, complaints } = await openPage(browser, demo, { dark });
+    const { page, context, complaints } = await openPage(rig, { dark });
     const shade = dark ? 'dark' : 'light';
     await logIn(page, 'dave');
     await page.goto('/jobs/new');

@@ -1,22 +1,11 @@
 /// The shell in a real browser: login, frame, palette, themes, policy.
-import type { Browser } from 'playwright-core';
-import { afterAll, beforeAll, expect, test } from 'vitest';
-import { type Demo, logIn, openPage, screenshot, seriousFindings, startBrowser, startDemo } from './rig';
+import { expect, test } from 'vitest';
+import { logIn, openPage, screenshot, seriousFindings, useRig } from './rig';
 
-let demo: Demo;
-let browser: Browser;
-
-beforeAll(async () => {
-  [demo, browser] = await Promise.all([startDemo(), startBrowser()]);
-});
-
-afterAll(async () => {
-  await browser?.close();
-  await demo?.stop();
-});
+const rig = useRig();
 
 test('a wrong password is told with what to do, and the right one leads in', async () => {
-  const { page, context, complaints } = await openPage(browser, demo);
+  const { page, context, complaints } = await openPage(rig);
   await page.goto('/audit?status=5xx');
   await page.getByLabel('User name').fill('alice');
   await page.getByLabel('Password', { exact: true }).fill('wrong');
@@ -41,7 +30,7 @@ test('a wrong password is told with what to do, and the right one leads in', asy
 
 test('the palette goes anywhere by keyboard alone, in both themes nothing serious is found', async () => {
   for (const dark of [false, true]) {
-    const { page, context, complaints } = await openPage(browser, demo, { dark });
+    const { page, context, complaints } = await openPage(rig, { dark });
     await logIn(page, 'alice');
     await page.keyboard.press('Control+k');
     await page.locator('input[aria-label="Search commands"]:focus').waitFor();
@@ -57,7 +46,7 @@ test('the palette goes anywhere by keyboard alone, in both themes nothing seriou
 });
 
 test('the first paint comes within a second', async () => {
-  const { page, context } = await openPage(browser, demo);
+  const { page, context } = await openPage(rig);
   await logIn(page, 'alice');
   await page.reload();
   await page.getByRole('navigation', { name: 'Pages' }).waitFor();
