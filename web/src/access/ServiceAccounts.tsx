@@ -1,15 +1,16 @@
 /// Service accounts, for administrators: made, rotated, disabled, deleted.
 import { Badge, Button, Code, Group, Menu, Modal, Select, Stack, Table, TagsInput, Text, TextInput, Textarea, VisuallyHidden } from '@mantine/core';
 import { IconDots, IconPlus, IconRobot } from '@tabler/icons-react';
-import { useInfiniteQuery, useMutation, useQueryClient } from '@tanstack/react-query';
+import { useMutation, useQueryClient } from '@tanstack/react-query';
 import { type FormEvent, useState } from 'react';
 import { type Schema, api, call } from '../client/api';
 import { asProblem } from '../client/problem';
+import { Ask } from '../components/Ask';
 import { EmptyState } from '../components/EmptyState';
+import { Pages, usePages } from '../components/Pages';
 import { ProblemAlert } from '../components/ProblemAlert';
 import { Time } from '../components/Time';
 import { useSession } from '../session/session';
-import { Ask, Pages } from './Owned';
 import { Secret } from './Secret';
 
 type Account = Schema<'ServiceAccount'>;
@@ -29,13 +30,7 @@ export function ServiceAccounts() {
   const queries = useQueryClient();
   const [doing, setDoing] = useState<Doing | null>(null);
   const [made, setMade] = useState<{ name: string; secret: string } | null>(null);
-  const list = useInfiniteQuery({
-    queryKey: ['service-accounts'],
-    queryFn: ({ pageParam }) => call(api.GET('/auth/v1/service-accounts', { params: { query: { cursor: pageParam } } })),
-    initialPageParam: undefined as string | undefined,
-    getNextPageParam: (page) => page.next_cursor ?? undefined,
-  });
-  const accounts = list.data?.pages.flatMap((page) => page.items) ?? [];
+  const { query: list, items: accounts } = usePages(['service-accounts'], (cursor) => call(api.GET('/auth/v1/service-accounts', { params: { query: { cursor } } })));
   const refresh = () => queries.invalidateQueries({ queryKey: ['service-accounts'] });
   const close = () => setDoing(null);
   const show = ({ name, secret }: Schema<'ServiceAccountSecret'>) => {

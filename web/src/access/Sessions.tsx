@@ -1,14 +1,16 @@
 /// Live sessions: one's own, or everybody's for administrators.
 import { Badge, Button, Group, Stack, Table, Text, VisuallyHidden } from '@mantine/core';
 import { IconDeviceLaptop } from '@tabler/icons-react';
-import { useInfiniteQuery, useQueryClient } from '@tanstack/react-query';
+import { useQueryClient } from '@tanstack/react-query';
 import { useState } from 'react';
 import { Inert } from '../audit/Inert';
 import { type Schema, api, call } from '../client/api';
+import { Ask } from '../components/Ask';
 import { EmptyState } from '../components/EmptyState';
+import { Pages, usePages } from '../components/Pages';
 import { Time } from '../components/Time';
 import { useSession } from '../session/session';
-import { Ask, OwnerPicker, Pages } from './Owned';
+import { OwnerPicker } from './OwnerPicker';
 
 type Session = Schema<'Session'>;
 
@@ -25,13 +27,7 @@ export function Sessions() {
   const { me, logOut } = useSession();
   const [owner, setOwner] = useState<string | undefined>();
   const [ending, setEnding] = useState<Session | 'all' | null>(null);
-  const list = useInfiniteQuery({
-    queryKey: ['sessions', owner],
-    queryFn: ({ pageParam }) => call(api.GET('/auth/v1/sessions', { params: { query: { principal: owner, cursor: pageParam } } })),
-    initialPageParam: undefined as string | undefined,
-    getNextPageParam: (page) => page.next_cursor ?? undefined,
-  });
-  const sessions = list.data?.pages.flatMap((page) => page.items) ?? [];
+  const { query: list, items: sessions } = usePages(['sessions', owner], (cursor) => call(api.GET('/auth/v1/sessions', { params: { query: { principal: owner, cursor } } })));
   const refresh = () => queries.invalidateQueries({ queryKey: ['sessions'] });
   const whose = owner === undefined ? me.subject : owner;
 

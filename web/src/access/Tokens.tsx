@@ -1,15 +1,17 @@
 /// Personal tokens for scripts: listed, issued (shown once), revoked.
 import { Badge, Button, Code, Group, Modal, MultiSelect, Select, Stack, Table, TagsInput, Text, TextInput, VisuallyHidden } from '@mantine/core';
 import { IconKey, IconPlus } from '@tabler/icons-react';
-import { useInfiniteQuery, useMutation, useQuery, useQueryClient } from '@tanstack/react-query';
+import { useMutation, useQuery, useQueryClient } from '@tanstack/react-query';
 import { type FormEvent, useState } from 'react';
 import { type Schema, api, call } from '../client/api';
 import { asProblem } from '../client/problem';
+import { Ask } from '../components/Ask';
 import { EmptyState } from '../components/EmptyState';
+import { Pages, usePages } from '../components/Pages';
 import { ProblemAlert } from '../components/ProblemAlert';
 import { Time } from '../components/Time';
 import { useSession } from '../session/session';
-import { Ask, OwnerPicker, Pages } from './Owned';
+import { OwnerPicker } from './OwnerPicker';
 import { Secret } from './Secret';
 
 type Token = Schema<'PersonalToken'>;
@@ -31,13 +33,7 @@ export function Tokens() {
   const [issuing, setIssuing] = useState(false);
   const [made, setMade] = useState<{ name: string; token: string } | null>(null);
   const [revoking, setRevoking] = useState<Token | null>(null);
-  const list = useInfiniteQuery({
-    queryKey: ['tokens', owner],
-    queryFn: ({ pageParam }) => call(api.GET('/auth/v1/tokens', { params: { query: { principal: owner, cursor: pageParam } } })),
-    initialPageParam: undefined as string | undefined,
-    getNextPageParam: (page) => page.next_cursor ?? undefined,
-  });
-  const tokens = list.data?.pages.flatMap((page) => page.items) ?? [];
+  const { query: list, items: tokens } = usePages(['tokens', owner], (cursor) => call(api.GET('/auth/v1/tokens', { params: { query: { principal: owner, cursor } } })));
   const refresh = () => queries.invalidateQueries({ queryKey: ['tokens'] });
   const mayIssue = may('token:issue', 'tokens');
   const create = (

@@ -1,11 +1,10 @@
 /// Saved jobs by folder, and the latest runs.
 import { Anchor, Button, Group, Loader, Stack, Table, Tabs, Text, TextInput, Title } from '@mantine/core';
 import { IconCalendarTime, IconPlus, IconSearch } from '@tabler/icons-react';
-import { useInfiniteQuery } from '@tanstack/react-query';
 import { useState } from 'react';
 import { Link, useSearchParams } from 'react-router';
-import { Pages } from '../access/Owned';
 import { EmptyState } from '../components/EmptyState';
+import { Pages, usePages } from '../components/Pages';
 import { Time } from '../components/Time';
 import { RunBadge } from './RunPage';
 import { type Job, jobs, runs } from './wire';
@@ -47,13 +46,7 @@ export default function JobsPage() {
 function JobList({ folder, onFolder }: { folder: string; onFolder: (folder: string) => void }) {
   const [q, setQ] = useState('');
   const [asked, setAsked] = useState('');
-  const list = useInfiniteQuery({
-    queryKey: ['jobs', folder, asked],
-    queryFn: ({ pageParam }) => jobs.list({ folder, q: asked, cursor: pageParam }),
-    initialPageParam: undefined as string | undefined,
-    getNextPageParam: (page) => page.next_cursor ?? undefined,
-  });
-  const found = list.data?.pages.flatMap((page) => page.items) ?? [];
+  const { query: list, items: found } = usePages(['jobs', folder, asked], (cursor) => jobs.list({ folder, q: asked, cursor }));
   const byFolder = groupByFolder(found);
   return (
     <Stack gap="md">
@@ -128,14 +121,7 @@ function JobList({ folder, onFolder }: { folder: string; onFolder: (folder: stri
 }
 
 export function RunList({ job }: { job?: string }) {
-  const list = useInfiniteQuery({
-    queryKey: ['runs', 'list', job],
-    queryFn: ({ pageParam }) => runs.list({ job, cursor: pageParam }),
-    initialPageParam: undefined as string | undefined,
-    getNextPageParam: (page) => page.next_cursor ?? undefined,
-    refetchInterval: 10_000,
-  });
-  const found = list.data?.pages.flatMap((page) => page.items) ?? [];
+  const { query: list, items: found } = usePages(['runs', 'list', job], (cursor) => runs.list({ job, cursor }), 10_000);
   return (
     <Pages
       query={list}

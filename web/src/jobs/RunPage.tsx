@@ -1,13 +1,14 @@
 /// One run: how far it is, what to do about it, what failed and why, and its results.
 import { Alert, Anchor, Badge, Button, Group, Loader, Menu, Paper, Progress, SegmentedControl, SimpleGrid, Stack, Table, Text, Title } from '@mantine/core';
 import { IconDownload, IconPlayerPause, IconPlayerPlay, IconPlayerSkipForward, IconPlayerStop, IconRefresh } from '@tabler/icons-react';
-import { useInfiniteQuery, useMutation } from '@tanstack/react-query';
+import { useMutation } from '@tanstack/react-query';
 import { Suspense, lazy, useEffect, useState } from 'react';
 import { Link, useNavigate, useParams } from 'react-router';
-import { Ask } from '../access/Owned';
 import { useCommands } from '../app/commands';
 import { Inert } from '../audit/Inert';
 import { asProblem } from '../client/problem';
+import { Ask } from '../components/Ask';
+import { usePages } from '../components/Pages';
 import { ProblemAlert } from '../components/ProblemAlert';
 import { Time, formatDistance } from '../components/Time';
 import '../audit/audit.css';
@@ -284,17 +285,10 @@ function Causes({ run, onRetried }: { run: Run; onRetried: () => void }) {
 
 function Items({ run }: { run: Run }) {
   const [state, setState] = useState<string>('');
-  const list = useInfiniteQuery({
-    queryKey: ['runs', run.id, 'items', state],
-    queryFn: ({ pageParam }) => runs.items(run.id, { state, limit: 50, cursor: pageParam }),
-    initialPageParam: undefined as string | undefined,
-    getNextPageParam: (page) => page.next_cursor ?? undefined,
-    refetchInterval: isAtRest(run) ? false : 5_000,
-  });
+  const { query: list, items: items } = usePages(['runs', run.id, 'items', state], (cursor) => runs.items(run.id, { state, limit: 50, cursor }), isAtRest(run) ? false : 5_000);
   const { refetch } = list;
   // Once more when it comes to rest.
   useEffect(() => void refetch(), [run.state, run.ended_at, refetch]);
-  const items = list.data?.pages.flatMap((page) => page.items) ?? [];
   const causes = groupCauses(items.filter((item) => item.state === 'failed' || item.state === 'unknown'));
   return (
     <Paper withBorder p="md" component="section">
