@@ -7,6 +7,7 @@ use crate::wire::{
     ResultsFormat, RetryFailed, Run, RunQuery, RunRequest, UploadQuery,
 };
 use bytes::Bytes;
+use doorman_core::rollout::Command;
 use futures_util::{Stream, StreamExt as _};
 use reqwest::{Method, Response, header};
 use serde::Serialize;
@@ -14,37 +15,6 @@ use std::fmt::Display;
 
 const JOBS: [&str; 3] = ["api", "v1", "jobs"];
 const RUNS: [&str; 3] = ["api", "v1", "runs"];
-
-/// What a person does to a run.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Control {
-    /// Sends nothing more for now.
-    Pause,
-    /// Goes on.
-    Resume,
-    /// Ends it; what was not sent is skipped.
-    Cancel,
-    /// Opens the gate.
-    Advance,
-    /// Sends failed items again.
-    RetryFailed {
-        /// Unknown ones too.
-        with_unknown: bool,
-    },
-}
-
-impl Control {
-    /// As in the path.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Pause => "pause",
-            Self::Resume => "resume",
-            Self::Cancel => "cancel",
-            Self::Advance => "advance",
-            Self::RetryFailed { .. } => "retry-failed",
-        }
-    }
-}
 
 /// How an input is written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -188,10 +158,10 @@ impl Client {
     ///
     /// # Errors
     /// `forbidden`; `conflict` when it is not in a state for that.
-    pub async fn control_run(&self, id: &str, control: Control) -> Result<Run, ClientError> {
-        let path = with(&RUNS, &[id, control.as_str()]);
-        match control {
-            Control::RetryFailed { with_unknown } => {
+    pub async fn control_run(&self, id: &str, command: Command) -> Result<Run, ClientError> {
+        let path = with(&RUNS, &[id, command.as_str()]);
+        match command {
+            Command::RetryFailed { with_unknown } => {
                 self.write(Method::POST, &path, &RetryFailed { with_unknown }).await
             }
             _ => self.write(Method::POST, &path, &serde_json::json!({})).await,

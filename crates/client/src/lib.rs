@@ -14,5 +14,5 @@ pub use audit::{Event, Events};
 pub use client::{Client, ClientBuilder};
 pub use door::{Answer, DoorRequest};
 pub use error::{ClientError, Unreachable};
-pub use jobs::{Control, InputFormat, RunEvents, etag};
+pub use jobs::{InputFormat, RunEvents, etag};
 pub use wire::*;

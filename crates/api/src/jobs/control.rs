@@ -38,7 +38,7 @@ pub(crate) async fn pause_run(
     Segments(id): Segments<String>,
     _nothing: OptionalJson<Nothing>,
 ) -> Controlled {
-    command(&state, &caller, &id, "pause", Command::Pause).await
+    command(&state, &caller, &id, Command::Pause).await
 }
 
 /// Go on with a run
@@ -53,7 +53,7 @@ pub(crate) async fn resume_run(
     Segments(id): Segments<String>,
     _nothing: OptionalJson<Nothing>,
 ) -> Controlled {
-    command(&state, &caller, &id, "resume", Command::Resume).await
+    command(&state, &caller, &id, Command::Resume).await
 }
 
 /// Cancel a run
@@ -68,7 +68,7 @@ pub(crate) async fn cancel_run(
     Segments(id): Segments<String>,
     _nothing: OptionalJson<Nothing>,
 ) -> Controlled {
-    command(&state, &caller, &id, "cancel", Command::Cancel).await
+    command(&state, &caller, &id, Command::Cancel).await
 }
 
 /// Open the gate that a run waits at
@@ -85,7 +85,7 @@ pub(crate) async fn advance_run(
 ) -> Controlled {
     let (run, _) = find_run(&state, &caller, &id, action::JOB_READ).await?;
     if !is_approval(&run)? {
-        return command(&state, &caller, &id, "advance", Command::Advance).await;
+        return command(&state, &caller, &id, Command::Advance).await;
     }
     find_run(&state, &caller, &id, action::JOB_APPROVE).await?;
     let is_own_login = caller.caller.actor_session().kind != SessionKind::Personal;
@@ -117,18 +117,12 @@ pub(crate) async fn retry_failed(
     Segments(id): Segments<String>,
     OptionalJson(RetryFailed { with_unknown }): OptionalJson<RetryFailed>,
 ) -> Controlled {
-    command(&state, &caller, &id, "retry-failed", Command::RetryFailed { with_unknown }).await
+    command(&state, &caller, &id, Command::RetryFailed { with_unknown }).await
 }
 
-async fn command(
-    state: &ApiState,
-    caller: &Authorized,
-    id: &str,
-    name: &'static str,
-    command: Command,
-) -> Controlled {
+async fn command(state: &ApiState, caller: &Authorized, id: &str, command: Command) -> Controlled {
     let (run, _) = find_run(state, caller, id, action::JOB_RUN).await?;
-    give(state, caller, &run, name, command).await
+    give(state, caller, &run, command.as_str(), command).await
 }
 
 async fn give(

@@ -174,6 +174,19 @@ pub enum Command {
     },
 }
 
+impl Command {
+    /// As in paths and in the audit log: `retry-failed`.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Pause => "pause",
+            Self::Resume => "resume",
+            Self::Cancel => "cancel",
+            Self::Advance => "advance",
+            Self::RetryFailed { .. } => "retry-failed",
+        }
+    }
+}
+
 /// Who gives a command. Policy was asked before.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum By {

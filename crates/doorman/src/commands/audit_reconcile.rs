@@ -2,12 +2,10 @@
 
 mod receipts;
 
-use super::audit_verify::read_keys;
-use crate::failure::{Failure, Silent, exit};
-use crate::output::{OutputArgs, print_json, print_line, remark};
+use super::audit_verify::{conclude, known_keys};
+use crate::output::{OutputArgs, print_line, remark};
 use anyhow::Context as _;
 use clap::Args;
-use doorman_auth::keys::KEY_HISTORY_FILE;
 use doorman_core::Digest;
 use doorman_core::id::AuditId;
 use doorman_core::receipt::{End, Ended, Frame, Frames, Judged, LogStart, Receipt, StatementBook};
@@ -143,21 +141,11 @@ struct Known {
 
 /// Reconciles; fails with exit code 1 when something is missing and 2 when it could not be looked at.
 pub async fn run(args: ReconcileArgs) -> anyhow::Result<()> {
-    let finding = match look(&args).await {
-        Ok(finding) => finding,
-        Err(error) => return Err(Failure::new(exit::NOT_LOOKED, format!("{error:#}")).into()),
-    };
-    if args.output.json {
-        print_json(&finding)?;
-    } else {
-        show(&finding)?;
-    }
-    if finding.reconciled { Ok(()) } else { Err(Silent(exit::FAILED).into()) }
+    conclude(look(&args).await, args.output, show, |finding| finding.reconciled)
 }
 
 async fn look(args: &ReconcileArgs) -> anyhow::Result<Finding> {
-    let history = args.data.as_ref().map(|data| data.join("keys").join(KEY_HISTORY_FILE));
-    let keys = read_keys(args.keys.as_ref().or(history.as_ref()).context("--keys or --data is needed")?)?;
+    let keys = known_keys(args.keys.as_deref(), args.data.as_deref())?;
     let own = args.data.as_ref().map(|data| format!("sqlite:{}", data.join("doorman.db").display()));
     let url = args.database.as_ref().or(own.as_ref()).context("--data or --database is needed")?;
     let mut shelves = Shelves::default();

@@ -79,21 +79,27 @@ impl VerifyArgs {
 
 /// Verifies; fails with exit code 1 when the log is not whole and 2 when it could not be looked at.
 pub async fn run(args: VerifyArgs) -> anyhow::Result<()> {
-    let finding = match look(&args).await {
-        Ok(finding) => finding,
-        Err(error) => return Err(Failure::new(exit::NOT_LOOKED, format!("{error:#}")).into()),
-    };
-    if args.output.json {
+    conclude(look(&args).await, args.output, show, |finding| finding.whole)
+}
+
+/// Shows what was found. Exit code 1 when it is not as it should be, 2 when nothing could be looked at.
+pub(crate) fn conclude<F: Serialize>(
+    looked: anyhow::Result<F>,
+    output: OutputArgs,
+    show: impl FnOnce(&F) -> anyhow::Result<()>,
+    is_well: impl FnOnce(&F) -> bool,
+) -> anyhow::Result<()> {
+    let finding = looked.map_err(|error| Failure::new(exit::NOT_LOOKED, format!("{error:#}")))?;
+    if output.json {
         print_json(&finding)?;
     } else {
         show(&finding)?;
     }
-    if finding.whole { Ok(()) } else { Err(Silent(exit::FAILED).into()) }
+    if is_well(&finding) { Ok(()) } else { Err(Silent(exit::FAILED).into()) }
 }
 
 async fn look(args: &VerifyArgs) -> anyhow::Result<Finding> {
-    let history = args.data.as_ref().map(|data| data.join("keys").join(KEY_HISTORY_FILE));
-    let keys = read_keys(args.keys.as_ref().or(history.as_ref()).context("--keys or --data is needed")?)?;
+    let keys = known_keys(args.keys.as_deref(), args.data.as_deref())?;
     if let Some(export) = &args.export {
         return read_export(export, keys);
     }
@@ -128,6 +134,12 @@ async fn look(args: &VerifyArgs) -> anyhow::Result<Finding> {
         index_differs,
         broken: None,
     })
+}
+
+/// The public keys of all time: those named, or those of a data directory.
+pub(crate) fn known_keys(keys: Option<&Path>, data: Option<&Path>) -> anyhow::Result<PublicKeys> {
+    let history = data.map(|data| data.join("keys").join(KEY_HISTORY_FILE));
+    read_keys(keys.or(history.as_deref()).context("--keys or --data is needed")?)
 }
 
 pub(crate) fn read_keys(path: &Path) -> anyhow::Result<PublicKeys> {

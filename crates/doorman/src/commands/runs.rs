@@ -4,7 +4,8 @@ use super::watch;
 use crate::connection::ConnectionArgs;
 use crate::output::{OutputArgs, print_fields, print_json, print_line, print_table, remark, write_out};
 use clap::{Args, Subcommand, ValueEnum};
-use doorman_client::{Control, Item, ItemQuery, ResultsFormat, Run, RunQuery, RunState};
+use doorman_client::{Item, ItemQuery, ResultsFormat, Run, RunQuery, RunState};
+use doorman_core::rollout::Command;
 use std::pin::pin;
 use tokio_stream::StreamExt as _;
 
@@ -160,12 +161,12 @@ pub async fn run(command: RunsCommand) -> anyhow::Result<()> {
         }
         RunsCommand::Items(args) => items(args).await,
         RunsCommand::Results(args) => results(args).await,
-        RunsCommand::Pause(args) => control(args, Control::Pause).await,
-        RunsCommand::Resume(args) => control(args, Control::Resume).await,
-        RunsCommand::Cancel(args) => control(args, Control::Cancel).await,
-        RunsCommand::Advance(args) => control(args, Control::Advance).await,
+        RunsCommand::Pause(args) => control(args, Command::Pause).await,
+        RunsCommand::Resume(args) => control(args, Command::Resume).await,
+        RunsCommand::Cancel(args) => control(args, Command::Cancel).await,
+        RunsCommand::Advance(args) => control(args, Command::Advance).await,
         RunsCommand::RetryFailed(args) => {
-            control(args.run, Control::RetryFailed { with_unknown: args.with_unknown }).await
+            control(args.run, Command::RetryFailed { with_unknown: args.with_unknown }).await
         }
     }
 }
@@ -229,8 +230,8 @@ async fn results(args: ResultsArgs) -> anyhow::Result<()> {
     Ok(())
 }
 
-async fn control(args: RunArgs, control: Control) -> anyhow::Result<()> {
-    let run = args.connection.client()?.control_run(&args.id, control).await?;
+async fn control(args: RunArgs, command: Command) -> anyhow::Result<()> {
+    let run = args.connection.client()?.control_run(&args.id, command).await?;
     show(&run, args.output)
 }
 

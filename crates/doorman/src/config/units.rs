@@ -29,24 +29,7 @@ pub mod duration {
     use super::*;
     use std::time::Duration;
 
-    /// Reads one.
-    pub fn parse(text: &str) -> Result<Duration, String> {
-        let micros: Option<u64> = split(text).and_then(|(number, unit)| {
-            let unit = match unit {
-                "us" => 1,
-                "ms" => 1_000,
-                "s" => 1_000_000,
-                "m" => 60_000_000,
-                "h" => 3_600_000_000,
-                "d" => 86_400_000_000,
-                _ => return None,
-            };
-            number.checked_mul(unit)
-        });
-        micros.map(Duration::from_micros).ok_or_else(|| {
-            format!("`{text}` is no duration: write a whole number and us, ms, s, m, h or d, as in \"5s\"")
-        })
-    }
+    pub use doorman_core::duration::parse;
 
     /// For `#[serde(with)]`.
     pub fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Duration, D::Error> {

@@ -497,14 +497,7 @@ impl Active {
         if let Some(run) = self.progress.run.halt(why) {
             tracing::warn!(run = %show_id(&self.row.id), why, "a run is paused");
             self.progress.run = run;
-            let mut record = Record::new(Kind::Run, AuditId::default(), self.jobs.now_ms());
-            record.subject = Some(self.layout.spec.subject.clone().into());
-            record.actor = Some(self.layout.spec.actor.clone().into());
-            record.run = Some(show_id(&self.row.id).into());
-            record.job = Some(show_id(&self.row.job).into());
-            record.channel = Some("bulk".into());
-            record.decision = Some("deny".into());
-            record.detail.insert("change".into(), "pause".into());
+            let mut record = self.entry("deny", "pause");
             record.detail.insert("why".into(), why.to_owned().into());
             self.jobs.door.journal.write_later(Draft::new(record));
             self.jobs.news.notify_one();
@@ -640,15 +633,21 @@ impl Active {
         Ok(())
     }
 
-    fn tell_end(&self) {
+    /// An entry about the run itself, in its starter's name.
+    fn entry(&self, decision: &'static str, change: &'static str) -> Record<'_> {
         let mut record = Record::new(Kind::Run, AuditId::default(), self.jobs.now_ms());
-        record.subject = Some(self.layout.spec.subject.clone().into());
-        record.actor = Some(self.layout.spec.actor.clone().into());
+        record.subject = Some((&*self.layout.spec.subject).into());
+        record.actor = Some((&*self.layout.spec.actor).into());
         record.run = Some(show_id(&self.row.id).into());
         record.job = Some(show_id(&self.row.job).into());
         record.channel = Some("bulk".into());
-        record.decision = Some("permit".into());
-        record.detail.insert("change".into(), "end".into());
+        record.decision = Some(decision.into());
+        record.detail.insert("change".into(), change.into());
+        record
+    }
+
+    fn tell_end(&self) {
+        let mut record = self.entry("permit", "end");
         record.detail.insert("state".into(), self.progress.run.state.as_str().into());
         let counts = &self.counts;
         let said = [
