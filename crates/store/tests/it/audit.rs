@@ -445,10 +445,10 @@ async fn a_changed_index_row_is_found_and_an_honest_index_is_not_blamed(kind: Ki
     for writer in &writers {
         writer.open(&rig.database).await;
     }
-    let record = |id: AuditId, reason: &str| {
-        let mut record = Record::new(Of::Request, id, NOW);
+    let record = |kind: Of, id: AuditId| {
+        let mut record = Record::new(kind, id, NOW);
         record.path = Some("/a".into());
-        record.reason = Some(reason.to_owned().into());
+        record.reason = Some("r".into());
         (id, record.to_bytes())
     };
     let outcome = |id: AuditId, attempt: AuditId, state| {
@@ -462,7 +462,14 @@ async fn a_changed_index_row_is_found_and_an_honest_index_is_not_blamed(kind: Ki
         let mut journal = rig.database.open_journal().await.unwrap();
         let ids: Vec<_> = (0..4).map(|_| writer.next_id(NOW + round as u64)).collect();
         writer
-            .write_entries(&mut journal, &ids.iter().map(|id| record(*id, "r")).collect::<Vec<_>>())
+            .write_entries(
+                &mut journal,
+                // The first is a change of Doorman's own, whose end is an outcome as well.
+                &ids.iter()
+                    .enumerate()
+                    .map(|(at, id)| record(if at == 0 { Of::Run } else { Of::Request }, *id))
+                    .collect::<Vec<_>>(),
+            )
             .await
             .unwrap();
         // Outcomes of the other writer's attempts too, some with ids before them, and two of one attempt.
