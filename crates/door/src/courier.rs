@@ -1,9 +1,10 @@
 //! Requests that this process sends for somebody by itself: a retry, an item of a run. They go through the door as a
 //! client's do, on a server thread, and are judged there and then.
 
+use crate::arrival::{self, Arrival, Payload};
 use crate::attempt::Origin;
 use crate::caller::Caller;
-use crate::door::{Arrival, Door, DoorShared, Payload};
+use crate::door::{Door, DoorShared};
 use crate::headers::INSTANCE;
 use crate::item::{Handling, ItemJudge};
 use crate::problem::{AUDIT_ID, ERROR, Problem};
@@ -128,7 +129,7 @@ impl Courier {
 /// # Errors
 /// What a client would be told of such a target.
 pub fn parse(shared: &DoorShared, path: &str, query: Option<&str>) -> Result<Target, Problem> {
-    let refused = |error: TargetError| crate::door::target_refused(error).problem;
+    let refused = |error: TargetError| arrival::target_refused(error).problem;
     if path.contains('#') || query.is_some_and(|query| query.contains('#')) {
         return Err(refused(TargetError::Path(target::Ambiguity::Fragment)));
     }
@@ -158,7 +159,7 @@ async fn deliver(door: &Door, order: Order) -> Delivery {
     let now_ms = door.thread().now_ms();
     let Order { caller, target, method, mut headers, body, reason, .. } = order;
     // Whoever asked has said who they are; nothing in the order's own headers says it again.
-    headers.remove(crate::door::REASON);
+    headers.remove(arrival::REASON);
     let arrival = Arrival {
         method,
         headers,
@@ -170,7 +171,7 @@ async fn deliver(door: &Door, order: Order) -> Delivery {
         origin: order.origin,
         handling: Handling { patience: order.patience, judge: order.judge },
     };
-    let response = if let Some(problem) = crate::door::not_forwardable(&arrival.method, &arrival.headers) {
+    let response = if let Some(problem) = arrival::not_forwardable(&arrival.method, &arrival.headers) {
         door.deny_request(&arrival, &caller, &target, problem, &[]).await
     } else if !caller.is_live(now_ms) {
         let problem = Problem::new(Code::TokenExpired, "The login behind this request has ended.")

@@ -14,6 +14,7 @@ pub mod problem;
 pub mod redact;
 pub mod refusals;
 
+mod arrival;
 mod attempt;
 pub mod courier;
 mod door;

@@ -5,6 +5,7 @@
 
 mod draft;
 mod outbox;
+mod pace;
 mod queue;
 mod statements;
 mod writer;

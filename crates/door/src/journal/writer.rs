@@ -1,5 +1,6 @@
 //! The writer: one thread, one connection, one batch after the other.
 
+use super::pace::Pace;
 use super::queue::{Ack, Attempt, JournalHandle, Plain, Queue, Waiting, Wakes};
 use super::statements::StatementFile;
 use super::{CommitFailure, Committed, CommittedBatch};
@@ -187,43 +188,6 @@ struct Chain {
     peers: Option<Digest>,
 }
 
-/// How fast attempts have come lately.
-#[derive(Default)]
-struct Pace {
-    /// When the last batch with attempts was begun.
-    begun: Option<Instant>,
-    per_second: f64,
-}
-
-impl Pace {
-    /// The time over which it is an average.
-    const WINDOW: Duration = Duration::from_millis(20);
-    /// Waiting is worth it when it brings so many attempts into one batch.
-    const WORTH: f64 = 4.0;
-
-    fn note(&mut self, attempts: usize) {
-        if attempts == 0 {
-            return;
-        }
-        let now = Instant::now();
-        if let Some(begun) = self.begun.replace(now) {
-            let seconds = (now - begun).as_secs_f64().max(1e-6);
-            let weight = (seconds / Self::WINDOW.as_secs_f64()).min(1.0);
-            self.per_second += (attempts as f64 / seconds - self.per_second) * weight;
-        }
-    }
-
-    /// How long to wait before the next batch is begun.
-    fn gather(&self, least: Duration) -> Duration {
-        match self.begun {
-            Some(begun) if self.per_second * least.as_secs_f64() >= Self::WORTH => {
-                least.saturating_sub(begun.elapsed())
-            }
-            _ => Duration::ZERO,
-        }
-    }
-}
-
 struct State {
     database: Database,
     /// `None` after an error, until a new connection is made.
@@ -273,7 +237,7 @@ impl State {
             runtime.block_on(async {
                 match round {
                     Round::Batch(taken) => {
-                        self.pace.note(taken.attempts.len());
+                        self.pace.note(taken.attempts.len(), Instant::now());
                         self.commit(taken).await;
                         if self.is_renewal_due() {
                             self.idle().await;
@@ -304,7 +268,7 @@ impl State {
 
     /// Waits for entries, leaving room for more to gather, and takes them.
     fn next_round(&mut self) -> Round {
-        let rest = self.pace.gather(self.config.gather);
+        let rest = self.pace.gather(self.config.gather, Instant::now());
         if !rest.is_zero() {
             std::thread::sleep(rest);
         }
