@@ -20,6 +20,7 @@ mod failures;
 mod fake;
 mod framing;
 mod grants;
+mod hdfs;
 mod headers;
 mod help;
 mod impersonate;
