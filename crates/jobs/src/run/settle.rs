@@ -1,8 +1,8 @@
 //! Items whose attempts' ends become known when nobody waits for them any more: a region's receipts tell.
 
-use super::Jobs;
 use super::item::clip;
 use super::spec::Layout;
+use super::{Jobs, show_id};
 use doorman_core::id::AuditId;
 use doorman_core::rollout::ItemState;
 use doorman_store::{ItemEnd, StoreError};
@@ -29,7 +29,14 @@ impl Jobs {
         end: LateEnd<'_>,
     ) -> Result<(), StoreError> {
         let Some(row) = self.database.run(&run).await? else { return Ok(()) };
-        let layout = Layout::open(&row.spec).map_err(|_| StoreError::Corrupt("a run's definition"))?;
+        let layout = match Layout::open(&row.spec) {
+            Ok(layout) => layout,
+            Err(error) => {
+                // Others are settled none the less.
+                tracing::error!(run = %show_id(&run), %error, "a run cannot be read");
+                return Ok(());
+            }
+        };
         let (state, status, error) = judge(&layout, item, end);
         let error = error.as_deref().map(clip);
         let end = ItemEnd { run, item, audit: attempt, state, status, error, due_ms: None };
