@@ -108,7 +108,8 @@ impl Caller {
         [Some(self.actor.id), self.is_delegated().then_some(self.subject.id)]
     }
 
-    pub(crate) fn is_live(&self, now_ms: u64) -> bool {
+    /// Whether it still proves who calls: nothing of it has run out, and what the directory says is not to be asked anew.
+    pub fn is_live(&self, now_ms: u64) -> bool {
         now_ms < self.proof_ends_ms
             && self.actor.is_live(now_ms)
             && (!self.is_delegated() || self.subject.is_live(now_ms))
@@ -215,7 +216,9 @@ fn unauthenticated(audit_reason: &str) -> Refusal {
     Refusal::new(problem, audit_reason)
 }
 
-pub(crate) fn delegation_refused(detail: &str, audit_reason: impl Into<String>) -> Refusal {
+/// Also counted, since somebody should be told: few of these are mistakes.
+pub fn delegation_refused(detail: &str, audit_reason: impl Into<String>) -> Refusal {
+    metrics::counter!("doorman_delegations_refused_total").increment(1);
     let problem = Problem::new(Code::DelegationRefused, detail).hint(
         "Send both `Doorman-On-Behalf-Of: <username>` and `Doorman-User-Token: <that user's own login token>`, once each.",
     );
