@@ -198,7 +198,7 @@ impl LinkClient {
         let (parts, first) = answer.into_parts();
         let length = parts.headers.get(header::CONTENT_LENGTH);
         let length = length.and_then(|length| length.to_str().ok()?.parse::<u64>().ok());
-        Ok(Some(Response::from_parts(parts, LinkBody { asked, first, length })))
+        Ok(Some(Response::from_parts(parts, LinkBody { asked, first, length, is_broken: false })))
     }
 }
 
@@ -228,6 +228,8 @@ pub(crate) struct LinkBody {
     first: Bytes,
     /// What is still to come, if it was told.
     length: Option<u64>,
+    /// The reader was given a turn to pass on what came before the end that broke.
+    is_broken: bool,
 }
 
 impl LinkBody {
@@ -267,14 +269,21 @@ impl Body for LinkBody {
                     if let Some(trailers) = stream.trailers.take() {
                         return Poll::Ready(Some(Ok(BodyFrame::trailers(trailers))));
                     }
-                    return match &stream.end {
-                        Some(Ok(())) => Poll::Ready(None),
-                        Some(Err(why)) => Poll::Ready(Some(Err(io::Error::other(why.clone())))),
+                    let broken = match &stream.end {
+                        Some(Ok(())) => return Poll::Ready(None),
+                        Some(Err(why)) => io::Error::other(why.clone()),
                         None => {
                             stream.wait(cx);
-                            Poll::Pending
+                            return Poll::Pending;
                         }
                     };
+                    drop(stream);
+                    // hyper forgets what it has not written yet when a body breaks.
+                    if !std::mem::replace(&mut self.is_broken, true) {
+                        cx.waker().wake_by_ref();
+                        return Poll::Pending;
+                    }
+                    return Poll::Ready(Some(Err(broken)));
                 }
             }
         } else {
