@@ -261,10 +261,10 @@ function Causes({ run, onRetried }: { run: Run; onRetried: () => void }) {
           {counted.map((cause) => (
             <Table.Tr key={cause.error}>
               <Table.Td ta="right" w={80} fw={600}>
-                {cause.count.toLocaleString()}
+                {(cause.count ?? 0).toLocaleString()}
               </Table.Td>
               <Table.Td>
-                <Inert>{cause.error}</Inert>
+                <Inert>{cause.error ?? ''}</Inert>
               </Table.Td>
             </Table.Tr>
           ))}
@@ -284,7 +284,7 @@ function Causes({ run, onRetried }: { run: Run; onRetried: () => void }) {
 }
 
 function Items({ run }: { run: Run }) {
-  const [state, setState] = useState<string>('');
+  const [state, setState] = useState<ItemState | ''>('');
   const { query: list, items: items } = usePages(['runs', run.id, 'items', state], (cursor) => runs.items(run.id, { state, limit: 50, cursor }), isAtRest(run) ? false : 5_000);
   const { refetch } = list;
   // Once more when it comes to rest.
@@ -300,7 +300,7 @@ function Items({ run }: { run: Run }) {
           size="xs"
           aria-label="Rows by state"
           value={state}
-          onChange={setState}
+          onChange={(value) => setState(value as ItemState | '')}
           data={[{ value: '', label: 'All' }, ...ITEM_STATES.filter((name) => (run.counts[name] ?? 0) > 0).map((name) => ({ value: name, label: name }))]}
         />
       </Group>

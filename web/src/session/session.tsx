@@ -19,6 +19,8 @@ interface Session {
 
 const Context = createContext<Session | null>(null);
 const KEY = ['me'];
+/// Told to the window when somebody logs out, just before the page goes.
+export const LOGGED_OUT = 'doorman:logged-out';
 
 /// The session. Only below `<SessionGate>`.
 export function useSession(): Session {
@@ -68,8 +70,11 @@ export function SessionGate({ children }: { children: ReactNode }) {
       logOut: async () => {
         await call(api.POST('/auth/v1/logout'));
         forgetDoorToken();
-        queries.clear();
-        queries.setQueryData(KEY, null);
+        // Requests, answers and drafts are for nobody else at this browser. Settings and environments stay.
+        dispatchEvent(new Event(LOGGED_OUT));
+        sessionStorage.clear();
+        localStorage.removeItem('doorman.tabs');
+        location.assign('/');
       },
     };
   }, [me.data, queries]);
