@@ -4,7 +4,7 @@ import { useQuery, useQueryClient } from '@tanstack/react-query';
 import { type ReactNode, createContext, useContext, useEffect, useMemo, useState } from 'react';
 import { type Schema, api, call, onUnauthenticated } from '../client/api';
 import { ProblemAlert } from '../components/ProblemAlert';
-import { asProblem } from '../client/problem';
+import { Problem, asProblem } from '../client/problem';
 import { LoginPage } from './LoginPage';
 import { forgetDoorToken } from './doorToken';
 
@@ -68,7 +68,10 @@ export function SessionGate({ children }: { children: ReactNode }) {
       me: data,
       may: (action, resource) => data.may.some((right) => right.action === action && right.resource === resource),
       logOut: async () => {
-        await call(api.POST('/auth/v1/logout'));
+        await call(api.POST('/auth/v1/logout')).catch((error: unknown) => {
+          // A session that has ended already needs no ending.
+          if (!(error instanceof Problem && error.status === 401)) throw error;
+        });
         forgetDoorToken();
         // Requests, answers and drafts are for nobody else at this browser. Settings and environments stay.
         dispatchEvent(new Event(LOGGED_OUT));
