@@ -19,6 +19,7 @@ mod delegation;
 mod failures;
 mod fake;
 mod framing;
+mod hdfs;
 mod headers;
 mod help;
 mod impersonate;
