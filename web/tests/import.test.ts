@@ -59,10 +59,11 @@ test('a curl command fills the form through the dialog, without its credentials,
   const { page, context, complaints } = await atService(rig, 'alice');
   await page.getByRole('button', { name: 'Import', exact: true }).last().click();
   const dialog = page.getByRole('dialog', { name: 'Import' });
-  await dialog.getByLabel('Command').fill('this is no curl');
+  const command = dialog.getByRole('textbox', { name: 'Command' });
+  await command.fill('this is no curl');
   await dialog.getByRole('button', { name: 'Fill the form' }).click();
   await dialog.getByRole('alert').waitFor();
-  await dialog.getByLabel('Command').fill(`curl 'http://x/r/eu/echo/pasted?a=1' -X PUT -H 'Authorization: Bearer swordfish' -H 'X-Note: n' --data-raw '{"k":"v"}' -H 'content-type: application/json'`);
+  await command.fill(`curl 'http://x/r/eu/echo/pasted?a=1' -X PUT -H 'Authorization: Bearer swordfish' -H 'X-Note: n' --data-raw '{"k":"v"}' -H 'content-type: application/json'`);
   await screenshot(page, 'import-curl');
   await dialog.getByRole('button', { name: 'Fill the form' }).click();
   await dialog.waitFor({ state: 'detached' });

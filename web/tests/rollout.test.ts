@@ -142,8 +142,8 @@ test('whatever a job says, the form saves it again as it was, and shows it', asy
   await screenshot(page, 'job-plan-all');
   expect(await seriousFindings(page)).toEqual([]);
   await page.getByRole('tab', { name: 'Rows' }).click();
-  expect(await page.getByRole('combobox', { name: 'Rows are alike by' }).inputValue()).toBe('id');
-  expect(await page.getByRole('combobox', { name: 'Rows that repeat' }).inputValue()).toBe('are a mistake');
+  expect(await page.getByRole('combobox', { name: 'Compared by' }).inputValue()).toBe('id');
+  expect(await page.getByRole('combobox', { name: 'Repeated rows' }).inputValue()).toBe('are a mistake');
 
   // What runs is what was saved, so a changed form cannot be run.
   await page.getByRole('tab', { name: 'About' }).click();

@@ -196,7 +196,7 @@ function Waves({ plan, rows, errors, onChange }: { plan: Plan; rows: number; err
           )}
           {rows > 0 && (
             <Text size="sm" c="dimmed" pt={6}>
-              = {(sizes[index] ?? 0).toLocaleString()} rows
+              = {(sizes[index] ?? 0).toLocaleString()} {sizes[index] === 1 ? 'row' : 'rows'}
             </Text>
           )}
         </Group>

@@ -75,7 +75,7 @@ export function RowsForm({ draft, rows, onChange }: Props) {
         </Group>
       </Box>
       {refused && <Alert color="yellow">{refused}</Alert>}
-      {rows.columns.length > 0 && (
+      {draft.text.trim() !== '' && rows.columns.length > 0 && (
         <>
           <Group gap="lg" align="end">
             <Checkbox
@@ -88,7 +88,7 @@ export function RowsForm({ draft, rows, onChange }: Props) {
             <Select
               size="xs"
               w={200}
-              label="Rows that repeat an earlier one"
+              label="Repeated rows"
               data={REPEATED}
               allowDeselect={false}
               value={draft.duplicates}
@@ -98,7 +98,7 @@ export function RowsForm({ draft, rows, onChange }: Props) {
               <Select
                 size="xs"
                 w={200}
-                label="Rows are alike by"
+                label="Compared by"
                 data={[{ value: '', label: 'all columns' }, ...usedNames(rows).map((name) => ({ value: name, label: name }))]}
                 allowDeselect={false}
                 value={draft.key}

@@ -96,8 +96,7 @@ export function Environments() {
               </Stack>
               <Group justify="flex-end">
                 <Button
-                  variant="subtle"
-                  color="red.9"
+                  variant="default"
                   onClick={() => setEnvironments({ environments: environments.filter((one) => one !== current), chosen: null })}
                 >
                   Delete environment

@@ -68,7 +68,7 @@ export function TargetBar({ draft, values, onChange, onSend, onCancel, onCurl, s
         />
         <Select
           label="Service"
-          w={164}
+          w={160}
           searchable
           placeholder={draft.region === '' ? 'Region first' : 'Choose'}
           data={serviceItems}
@@ -82,7 +82,7 @@ export function TargetBar({ draft, values, onChange, onSend, onCancel, onCurl, s
         />
         <Select
           label="Instance"
-          w={156}
+          w={172}
           searchable
           data={instanceItems}
           renderOption={HealthOption}
@@ -95,7 +95,7 @@ export function TargetBar({ draft, values, onChange, onSend, onCancel, onCurl, s
         <TextInput
           ref={reason}
           label="Reason"
-          flex="1 1 140px"
+          flex="1 1 128px"
           placeholder="For the audit log; some policies ask for it"
           value={draft.reason}
           error={wantsReason && draft.reason === '' ? 'Policy asks for a reason here' : undefined}
