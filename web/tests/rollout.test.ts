@@ -33,7 +33,7 @@ test('a gate for approval opens for somebody else only', async () => {
   await logIn(alice.page, 'alice');
   await runIt(alice.page, job);
   await alice.page.getByText('waiting', { exact: true }).waitFor();
-  await alice.page.getByText('somebody else than who started it').waitFor();
+  await alice.page.getByText('Somebody else than who started the run').waitFor();
   await screenshot(alice.page, 'run-approval');
   await alice.page.getByRole('button', { name: 'Open the gate' }).click();
   await alice.page.getByRole('alert').first().waitFor();

@@ -36,6 +36,7 @@ export function Explain() {
     path: params.get('path') ?? '/',
     reason: '',
   });
+  const isLinked = params.has('region') && params.has('service');
   const section = useRef<HTMLDivElement>(null);
   const set = (change: Partial<Question>) => setQuestion((question) => ({ ...question, ...change }));
   const regions = useRegions();
@@ -50,12 +51,14 @@ export function Explain() {
   const names = healthOf.regions(regions.data);
   const { mutate } = ask;
   useEffect(() => {
-    if (params.has('region') && params.has('service')) {
-      mutate(question);
-      section.current?.scrollIntoView({ block: 'nearest' });
-    }
     // Once, as the link was followed.
+    if (isLinked) mutate(question);
   }, [mutate]);
+  const isAnswered = ask.isSuccess || ask.isError;
+  useEffect(() => {
+    // Whoever followed a link came for the answer, which is below everything else.
+    if (isLinked && isAnswered) section.current?.scrollIntoView({ block: 'end' });
+  }, [isAnswered]);
 
   function submit(event: FormEvent) {
     event.preventDefault();

@@ -65,7 +65,7 @@ function Editor({ job }: { job: Job | null }) {
     mutationFn: () => (job === null ? jobs.create(spec()) : jobs.save(job.id, job.version, spec())),
     onSuccess: (saved) => {
       void queries.invalidateQueries({ queryKey: ['jobs'] });
-      notifications.show({ message: `Saved “${saved.name}”, version ${saved.version}.` });
+      notifications.show({ message: `Saved “${saved.name}”.` });
       if (job === null) void navigate(`/jobs/${saved.id}?tab=${tab}`, { replace: true });
     },
   });

@@ -128,7 +128,12 @@ pub(super) async fn run(state: &ApiState, row: &RunRow) -> ApiResult<wire::Run> 
         counts,
         wave: progress.run.wave,
         waves: u32::try_from(layout.rollout.waves().len()).unwrap_or(u32::MAX),
-        gate: layout.rollout.waves().get(progress.run.wave as usize).filter(|_| is_waiting).map(|wave| wave.gate.kind()),
+        gate: layout
+            .rollout
+            .waves()
+            .get(progress.run.wave as usize)
+            .filter(|_| is_waiting)
+            .map(|wave| wave.gate.kind()),
         gate_opens_at: progress.run.wakes_at_ms(&layout.rollout).map(format_rfc3339),
         started_by: row.started_by.clone(),
         reason: layout.spec.reason.clone(),
