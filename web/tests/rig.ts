@@ -125,7 +125,7 @@ export async function seriousFindings(page: Page): Promise<string[]> {
 /// Where screenshots go, if anybody asked for them.
 export async function screenshot(page: Page, name: string): Promise<void> {
   const directory = process.env.SCREENSHOTS;
-  if (directory !== undefined) {
+  if (directory) {
     await page.screenshot({ path: join(directory, `${name}.png`) });
   }
 }
