@@ -50,6 +50,8 @@ impl Links {
             Some(Slot::FailedAt(at)) if at.elapsed() < RETRY => return None,
             Some(Slot::Open(_) | Slot::FailedAt(_)) | None => {}
         }
+        // Processes that are gone are not asked for any more.
+        slots.retain(|_, slot| !matches!(slot, Slot::Open(link) if !link.is_open()));
         slots.insert(key, Slot::Opening);
         drop(slots);
         tokio::task::spawn_local(self.clone().open(key, peer.clone()));
