@@ -8,6 +8,7 @@ import { asProblem } from '../client/problem';
 import { Ask } from '../components/Ask';
 import { EmptyState } from '../components/EmptyState';
 import { Pages, usePages } from '../components/Pages';
+import { useRegions } from '../components/Catalog';
 import { ProblemAlert } from '../components/ProblemAlert';
 import { Time } from '../components/Time';
 import { useSession } from '../session/session';
@@ -154,7 +155,7 @@ function IssueToken({ onClose, onMade }: { onClose: () => void; onMade: (made: {
   const [regions, setRegions] = useState<string[]>([]);
   const [services, setServices] = useState<string[]>([]);
   const [methods, setMethods] = useState<string[]>([]);
-  const known = useQuery({ queryKey: ['regions'], queryFn: () => call(api.GET('/api/v1/regions')) });
+  const known = useRegions();
   const issue = useMutation({
     mutationFn: () =>
       call(
