@@ -1,7 +1,7 @@
 /// Personal tokens for scripts: listed, issued (shown once), revoked.
 import { Badge, Button, Code, Group, Modal, MultiSelect, Select, Stack, Table, TagsInput, Text, TextInput, VisuallyHidden } from '@mantine/core';
 import { IconKey, IconPlus } from '@tabler/icons-react';
-import { useMutation, useQuery, useQueryClient } from '@tanstack/react-query';
+import { useMutation, useQueryClient } from '@tanstack/react-query';
 import { type FormEvent, useState } from 'react';
 import { type Schema, api, call } from '../client/api';
 import { asProblem } from '../client/problem';
