@@ -15,6 +15,8 @@ const INTERVAL: Duration = Duration::from_millis(500);
 const LEASE_MS: u64 = 30_000;
 /// Between tries of a sink that fails: twice as long each time, up to the last.
 const BACK_OFF: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(60));
+/// A sink that takes so long is said to be stuck, and waited for.
+const STUCK: Duration = Duration::from_secs(5);
 /// Bytes that are handed over at once, unless one batch has more.
 const AT_ONCE: usize = 512 << 10;
 
@@ -112,7 +114,7 @@ impl Feeder {
                 batch.as_ref().filter(|batch| !self.is_ripe(batch, writer)).map(|batch| batch.span.0);
             let batch = batch.filter(|_| unripe.is_none());
             if !lines.is_empty() && (batch.is_none() || bytes >= AT_ONCE) {
-                self.sink.send(&lines).await?;
+                self.send(&lines).await?;
                 metrics::counter!("doorman_sink_lines_total", "sink" => self.name.clone())
                     .increment(lines.len() as u64);
                 position.insert(key.clone(), next);
@@ -132,6 +134,17 @@ impl Feeder {
             bytes += more.iter().map(|line| line.json.len()).sum::<usize>();
             lines.extend(more);
         }
+    }
+
+    /// Hands lines over, and tells when that takes too long: a pipe that nobody reads fails never.
+    async fn send(&mut self, lines: &[Line]) -> Result<(), SinkError> {
+        let mut sending = self.sink.send(lines);
+        if let Ok(sent) = tokio::time::timeout(STUCK, &mut sending).await {
+            return sent;
+        }
+        tracing::warn!(sink = self.name, "a sink is stuck; it is waited for");
+        self.feed.states.set(&self.name, SinkState { error: Some("stuck".to_owned()) });
+        sending.await
     }
 
     /// Whether the batch goes on with its signature: a writer stores it a moment after the commit, unless it is gone.

@@ -55,6 +55,8 @@ pub fn run(config: ApiConfig) -> anyhow::Result<()> {
     tracing::info!(address = %api.address(), "api listens");
     runtime.block_on(process::stop_asked())?;
     api.close(drain);
+    // A sink that is stuck keeps nobody from ending.
+    runtime.shutdown_timeout(Duration::from_secs(1));
     Ok(())
 }
 

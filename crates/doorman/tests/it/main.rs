@@ -10,6 +10,8 @@
 )]
 
 mod accounts;
+#[cfg(feature = "archive")]
+mod archive;
 mod audit;
 mod auth;
 mod bulk;
@@ -33,11 +35,14 @@ mod receipts;
 mod request;
 mod retry;
 mod rights;
+mod secrets;
 mod session;
 mod shell;
+mod sinks;
 mod smoke;
 mod stalls;
 mod streams;
+mod tail;
 mod targets;
 mod tokens;
 mod verify;
