@@ -9,8 +9,8 @@ use doorman_core::code::Code;
 use doorman_core::secret::Secret;
 use tokio::sync::Semaphore;
 
-/// In place of a hash: the account is the directory's, and so is its password.
-pub(crate) const DIRECTORY: &str = "directory";
+/// In place of a hash, before the directory's own id of the account: there lies its password.
+pub(crate) const DIRECTORY: &str = "directory:";
 
 /// How many are hashed at once: each takes 19 MiB and a core for some milliseconds.
 const AT_ONCE: usize = 2;

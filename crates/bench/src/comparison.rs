@@ -176,7 +176,7 @@ impl<'a> Bench<'a> {
         let shots = delegated::compare(&running, &service, &self.plan(vec![MAIN])?)?;
         let calls = self.options.verify_calls.unwrap_or(if self.options.quick { 20_000 } else { 1_000_000 });
         let verified = delegated::verify(&running, &service, calls)?;
-        eprintln!("{calls} calls of verify: {:+.1} MiB", verified.rise());
+        eprintln!("{verified}");
         Ok((shots, verified))
     }
 

@@ -71,7 +71,7 @@ impl Kind {
 pub enum OutcomeState {
     /// The service's answer was handed on.
     Done,
-    /// Refused; nothing was sent. Shown for denied requests; never written as a record of its own.
+    /// Refused; nothing was sent. Shown for denied requests; a record of its own where the proxy refused what policy let pass.
     Denied,
     /// Committed, and provably not sent.
     Unsent,

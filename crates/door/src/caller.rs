@@ -215,7 +215,9 @@ fn unauthenticated(audit_reason: &str) -> Refusal {
     Refusal::new(problem, audit_reason)
 }
 
-pub(crate) fn delegation_refused(detail: &str, audit_reason: impl Into<String>) -> Refusal {
+/// Also counted, since somebody should be told: few of these are mistakes.
+pub fn delegation_refused(detail: &str, audit_reason: impl Into<String>) -> Refusal {
+    metrics::counter!("doorman_delegations_refused_total").increment(1);
     let problem = Problem::new(Code::DelegationRefused, detail).hint(
         "Send both `Doorman-On-Behalf-Of: <username>` and `Doorman-User-Token: <that user's own login token>`, once each.",
     );

@@ -225,8 +225,12 @@ fn proxy_problem(
     headers: &http::HeaderMap,
 ) -> Response<AnswerBody> {
     let text = |name: &str| headers.get(name).and_then(|value| value.to_str().ok()).unwrap_or_default();
-    let sent = text("doorman-sent") != "no";
-    let state = if sent { OutcomeState::Unknown } else { OutcomeState::Unsent };
+    let state = match text("doorman-sent") {
+        "no" => OutcomeState::Unsent,
+        "denied" => OutcomeState::Denied,
+        _ => OutcomeState::Unknown,
+    };
+    let sent = state == OutcomeState::Unknown;
     let code =
         Code::ALL.iter().copied().find(|known| known.as_str() == code).unwrap_or(Code::RegionUnavailable);
     let target = permit.target();

@@ -69,6 +69,8 @@ pub(crate) fn plain(status: StatusCode, kind: &'static str, body: impl Into<Byte
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Sent {
     No,
+    /// Nor will it be: the request itself is refused.
+    Denied,
     Maybe,
 }
 
@@ -78,7 +80,12 @@ pub(crate) fn failed(code: Code, sent: Sent, detail: &str) -> Response<AnswerBod
     let mut response = plain(status, "text/plain", format!("{code}: {detail}\n"));
     let headers = response.headers_mut();
     headers.insert(ERROR, HeaderValue::from_static(code.as_str()));
-    headers.insert(SENT, HeaderValue::from_static(if sent == Sent::No { "no" } else { "maybe" }));
+    let sent = match sent {
+        Sent::No => "no",
+        Sent::Denied => "denied",
+        Sent::Maybe => "maybe",
+    };
+    headers.insert(SENT, HeaderValue::from_static(sent));
     let printable: String = detail.chars().filter(|c| c.is_ascii_graphic() || *c == ' ').take(300).collect();
     if let Ok(detail) = HeaderValue::try_from(printable) {
         headers.insert(DETAIL, detail);

@@ -3,7 +3,7 @@
 use crate::answer::{AnswerBody, INSTANCE, Sent, failed};
 use crate::body::OutBody;
 use crate::handler::{Honoured, ProxyHandler};
-use crate::impersonate::{Impersonation, through_the_door};
+use crate::impersonate::{Impersonation, is_ticket, through_the_door};
 use crate::registry::{Instance, Service};
 use doorman_core::code::Code;
 use doorman_core::header::{Class, HOP_BY_HOP, classify, is_own};
@@ -39,7 +39,7 @@ pub(crate) async fn forward(proxy: &ProxyHandler, mut honoured: Honoured) -> Res
         honoured.body.drop_trailers();
         match style.apply(&honoured.pass.subject, &mut headers, &path) {
             Ok(changed) => path = changed.into_owned(),
-            Err(refused) => return failed(Code::Invalid, Sent::No, &refused.to_string()),
+            Err(refused) => return failed(Code::Invalid, Sent::Denied, &refused.to_string()),
         }
     }
     let mut headers = Some(headers);
@@ -48,10 +48,11 @@ pub(crate) async fn forward(proxy: &ProxyHandler, mut honoured: Honoured) -> Res
         let headers = if turn == last { headers.take() } else { headers.clone() };
         match send_to(proxy, service, &instance, &mut honoured, &path, headers.unwrap_or_default()).await {
             Ok(mut response) => {
-                if let Some(Impersonation::Hadoop(_)) = service.impersonation
-                    && !leads_through_the_door(proxy, &mut response)
-                {
-                    return failed(Code::ServiceUnreachable, Sent::Maybe, REDIRECTED);
+                if let Some(Impersonation::Hadoop(_)) = service.impersonation {
+                    withhold_ticket(response.headers_mut());
+                    if !leads_through_the_door(proxy, &mut response) {
+                        return failed(Code::ServiceUnreachable, Sent::Maybe, REDIRECTED);
+                    }
                 }
                 return answered(response, &instance, honoured.upgrade.take());
             }
@@ -106,7 +107,21 @@ async fn send_to(
         .await
 }
 
-/// Turns a redirect to an instance of this region into one through the door; `false` when it leads elsewhere.
+/// Hadoop answers with a ticket of the user who may act for everybody.
+fn withhold_ticket(headers: &mut HeaderMap) {
+    if !headers.contains_key(header::SET_COOKIE) {
+        return;
+    }
+    let kept: Vec<_> =
+        headers.get_all(header::SET_COOKIE).iter().filter(|v| !is_ticket(v)).cloned().collect();
+    headers.remove(header::SET_COOKIE);
+    for value in kept {
+        headers.append(header::SET_COOKIE, value);
+    }
+}
+
+/// Turns a redirect to an instance of this region into one through the door; `false` when it leads elsewhere. Where an
+/// answer merely says where something lies, an inside address is left out: a DataNode names the NameNode's.
 fn leads_through_the_door(proxy: &ProxyHandler, response: &mut Response<Incoming>) -> bool {
     let region = &proxy.shared.region;
     let door = |authority: &str| {
@@ -115,8 +130,11 @@ fn leads_through_the_door(proxy: &ProxyHandler, response: &mut Response<Incoming
     };
     let Some(location) = response.headers().get(header::LOCATION) else { return true };
     let through = location.to_str().ok().and_then(|location| through_the_door(location, door));
-    let Some(through) = through.and_then(|text| HeaderValue::try_from(text).ok()) else { return false };
-    response.headers_mut().insert(header::LOCATION, through);
+    match through.and_then(|text| HeaderValue::try_from(text).ok()) {
+        Some(through) => response.headers_mut().insert(header::LOCATION, through),
+        None if response.status().is_redirection() => return false,
+        None => response.headers_mut().remove(header::LOCATION),
+    };
     true
 }
 

@@ -5,6 +5,7 @@ pub mod companies;
 pub mod daemon;
 pub mod database;
 pub mod echo;
+pub mod hdfs;
 mod identity;
 pub mod ldap;
 pub mod mariadb;

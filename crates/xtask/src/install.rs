@@ -13,7 +13,7 @@ struct Need {
 }
 
 /// A `*` stands for one directory of any name.
-const NEEDS: [Need; 20] = [
+const NEEDS: [Need; 22] = [
     Need { package: "gcc", files: &["/usr/bin/cc", "/usr/local/bin/cc"] },
     Need { package: "slapd", files: &["/usr/sbin/slapd", "/usr/local/sbin/slapd"] },
     Need { package: "python3", files: &["/usr/bin/python3", "/usr/local/bin/python3"] },
@@ -37,6 +37,9 @@ const NEEDS: [Need; 20] = [
     Need { package: "nats-server", files: &["/usr/sbin/nats-server"] },
     Need { package: "rsyslog", files: &["/usr/sbin/rsyslogd"] },
     Need { package: "rsyslog-openssl", files: &["/usr/lib/*/rsyslog/lmnsd_ossl.so"] },
+    // The compiler tells it from a runtime alone: the test cluster is started from its source.
+    Need { package: "default-jdk-headless", files: &["/usr/bin/javac", "/usr/local/bin/javac"] },
+    Need { package: "maven", files: &["/usr/bin/mvn", "/usr/local/bin/mvn"] },
     Need { package: "postgresql", files: &["/usr/lib/postgresql/*/bin/postgres", "/usr/local/bin/postgres"] },
 ];
 
@@ -47,7 +50,7 @@ pub fn ensure() -> Result<(), Failure> {
         return Ok(());
     }
     let packages = missing.join(" ");
-    println!("missing: {packages}; installing takes about a minute");
+    println!("missing: {packages}; installing takes a minute or two");
     if !succeeds(&mut command(["apt-get", "--version"])) {
         return Err(format!("no apt-get here; install what provides: {packages}").into());
     }

@@ -4,6 +4,7 @@ mod bench;
 mod demo;
 mod fuzz;
 mod install;
+mod java;
 mod node;
 mod python;
 mod rules;

@@ -3,7 +3,7 @@
 use std::time::Instant;
 
 use crate::run::{Failure, command, execute, succeeds};
-use crate::{install, node, python, rules, ui};
+use crate::{install, java, node, python, rules, ui};
 
 struct Check {
     name: &'static str,
@@ -15,7 +15,7 @@ struct Check {
 const CHECKS: [Check; 8] = [
     Check {
         name: "install",
-        hint: "directory and database servers, Node, Chromium, packages from PyPI",
+        hint: "directory, database and HDFS servers, Node, Chromium, packages from PyPI",
         run: |_| install(),
     },
     Check {
@@ -55,6 +55,7 @@ pub fn run(args: &[String]) -> Result<(), Failure> {
 fn install() -> Result<(), Failure> {
     install::ensure()?;
     node::ensure()?;
+    java::ensure()?;
     python::ensure()
 }
 

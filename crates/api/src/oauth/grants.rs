@@ -7,11 +7,9 @@ use crate::state::ApiState;
 use axum::Json;
 use axum::extract::State;
 use doorman_auth::{Ask, Proven, Session};
-use doorman_core::code::Code;
 use doorman_core::principal::Principal;
 use doorman_core::secret::Secret;
-use doorman_door::Problem;
-use doorman_door::caller::Refusal;
+use doorman_door::caller::{Refusal, delegation_refused};
 use doorman_policy::Subject;
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
@@ -168,9 +166,10 @@ fn check_types(state: &ApiState, form: &Form) -> Result<(), OauthError> {
 }
 
 async fn refuse(state: &ApiState, caller: &Authorized, detail: &str, claimed: Option<String>) -> OauthError {
-    let problem = Problem::new(Code::DelegationRefused, detail)
+    let mut refusal = Refusal { claimed, ..delegation_refused(detail, detail) };
+    refusal.problem = refusal
+        .problem
         .hint("Show the user's own live login token; policies say which service may act for whom.");
-    let refusal = Refusal { claimed, ..Refusal::new(problem, detail) };
     state.deny_because(&caller.arrival, caller.kind, &caller.caller, refusal).await.into()
 }
 

@@ -91,12 +91,12 @@ impl Authenticator {
         &self.0.store
     }
 
-    /// Whether the directory knows a name.
+    /// The directory's own id of whoever has the name there.
     ///
     /// # Errors
     /// [`Code::DirectoryUnavailable`](doorman_core::code::Code::DirectoryUnavailable).
-    pub(crate) async fn knows(&self, name: &str) -> Result<bool, AuthError> {
-        Ok(self.0.directory.lookup(name).await?.is_some())
+    pub(crate) async fn knows(&self, name: &str) -> Result<Option<String>, AuthError> {
+        Ok(self.0.directory.lookup(name).await?.map(|user| user.id))
     }
 
     /// The live session of that id.

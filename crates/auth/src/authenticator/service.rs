@@ -6,7 +6,7 @@ use crate::directory::DirectoryUser;
 use crate::secrets;
 use crate::session::{Origin, Session, SessionFacts};
 use crate::settings::ms;
-use crate::store::{check_name, check_network, is_of_directory, parse_networks, secret_is_live};
+use crate::store::{check_name, check_network, directory_id, parse_networks, secret_is_live};
 use doorman_core::code::Code;
 use doorman_core::principal::Principal;
 use doorman_core::secret::Secret;
@@ -100,7 +100,7 @@ impl Authenticator {
                 AuthError::new(Code::Throttled, "too many wrong secrets of this service account from here");
             return Err(error.retry_in(Duration::from_millis(WRONG_MS)));
         }
-        if is_of_directory(&row) {
+        if directory_id(&row).is_some() {
             return self.prove_by_directory(row, secret, client_ip).await;
         }
         let live: Vec<_> = row.secrets.iter().filter(|secret| secret_is_live(secret, now_ms)).collect();
@@ -133,6 +133,7 @@ impl Authenticator {
         if user.name != row.name {
             return Err(AuthError::new(Code::BadCredentials, "the directory calls the account otherwise"));
         }
+        check_same(&row, &user, Code::BadCredentials)?;
         inner.people.learn(user);
         let expires_ms = inner.store.clock.now_ms().saturating_add(ms(inner.settings.basic_ttl));
         let id = row.secrets.first().map(|secret| secret.id).unwrap_or_default();
@@ -197,8 +198,10 @@ impl Inner {
         match self.store.database.service_account(name).await? {
             Some(row) if !row.disabled => {
                 self.upkeep.note_service(name, self.store.clock.now_ms());
-                if is_of_directory(&row) {
-                    return Ok(self.people.current(name, || unknown_user(name)).await?.recheck_ms);
+                if directory_id(&row).is_some() {
+                    let person = self.people.current(name, || unknown_user(name)).await?;
+                    check_same(&row, &person.user, Code::TokenRevoked)?;
+                    return Ok(person.recheck_ms);
                 }
                 Ok(self.service_recheck_ms())
             }
@@ -236,6 +239,14 @@ impl Inner {
     fn service_recheck_ms(&self) -> u64 {
         self.store.clock.now_ms().saturating_add(ms(self.settings.groups_max_age))
     }
+}
+
+/// A name can come to be another's, the directory's own id cannot.
+fn check_same(row: &ServiceAccountRow, user: &DirectoryUser, code: Code) -> Result<(), AuthError> {
+    if directory_id(row) == Some(&user.id) {
+        return Ok(());
+    }
+    Err(AuthError::new(code, "the service account's name belongs to another directory entry now"))
 }
 
 /// What is remembered of an account that this process has never looked up: nothing that could outlast an outage.

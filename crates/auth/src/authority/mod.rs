@@ -114,8 +114,8 @@ pub enum Ask {
 pub enum Answer {
     /// A live session.
     Proven(Proven),
-    /// Whether the directory knows the name.
-    Known(bool),
+    /// The directory's own id of whoever has the name there.
+    Known(Option<String>),
 }
 
 /// A live session, and the token that was asked for.
@@ -252,23 +252,23 @@ impl dyn Authority {
         secret: Option<Secret>,
     ) -> Result<(ServiceAccount, Secret), AuthError> {
         check_name(name)?;
-        if matches!(self.ask(Ask::Knows { name: name.to_owned() }).await?, Answer::Known(true)) {
+        if !matches!(self.ask(Ask::Knows { name: name.to_owned() }).await?, Answer::Known(None)) {
             return Err(AuthError::new(Code::Conflict, "name: a user of the directory has it"));
         }
         self.store().create_service(name, set, secret).await
     }
 
     /// Makes an account of the directory a service account: its password there is its secret, and no user has the name
-    /// any more.
+    /// any more. Another account that comes by the name one day is not it.
     ///
     /// # Errors
     /// [`Code::Invalid`] when the directory does not know the name; otherwise as `create_service`.
     pub async fn adopt_service(&self, name: &str, set: ServiceChange) -> Result<ServiceAccount, AuthError> {
         check_name(name)?;
-        if !matches!(self.ask(Ask::Knows { name: name.to_owned() }).await?, Answer::Known(true)) {
+        let Answer::Known(Some(id)) = self.ask(Ask::Knows { name: name.to_owned() }).await? else {
             return Err(AuthError::new(Code::Invalid, "name: the directory knows no such account"));
-        }
-        self.store().adopt_service(name, set).await
+        };
+        self.store().adopt_service(name, &id, set).await
     }
 
     async fn prove(&self, ask: Ask) -> Result<Proven, AuthError> {

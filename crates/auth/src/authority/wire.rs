@@ -28,8 +28,8 @@ pub struct AuthState {
 pub enum Reply {
     /// A live session.
     Proven(Box<ProvenReply>),
-    /// Whether the directory knows the name.
-    Known(bool),
+    /// The directory's own id of whoever has the name there.
+    Known(Option<String>),
     /// The credential is not good, or it cannot be known.
     Refused(Refused),
 }

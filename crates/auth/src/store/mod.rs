@@ -8,7 +8,7 @@ mod services;
 pub(crate) use grant::GRANT_MS;
 pub use listing::SessionInfo;
 pub use services::{ServiceAccount, ServiceChange};
-pub(crate) use services::{check_name, check_network, is_of_directory, parse_networks, secret_is_live};
+pub(crate) use services::{check_name, check_network, directory_id, parse_networks, secret_is_live};
 
 use crate::session::{Session, SessionId};
 use crate::{AuthError, Clock, Revocations};

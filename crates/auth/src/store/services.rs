@@ -72,17 +72,18 @@ impl IdentityStore {
         Ok((self.insert_service(name, set, row).await?, secret))
     }
 
-    /// Makes an account of the directory a service account. That it is one must be known before.
+    /// Makes the account of the directory with this id there a service account. That it has the name must be known before.
     ///
     /// # Errors
     /// As [`IdentityStore::create_service`].
     pub(crate) async fn adopt_service(
         &self,
         name: &str,
+        id: &str,
         set: ServiceChange,
     ) -> Result<ServiceAccount, AuthError> {
         let created_ms = self.clock.now_ms();
-        let hash = DIRECTORY.to_owned();
+        let hash = format!("{DIRECTORY}{id}");
         let row = SecretRow { id: crate::random::bytes(), hash, created_ms, expires_ms: None };
         self.insert_service(name, set, row).await
     }
@@ -121,7 +122,7 @@ impl IdentityStore {
     /// [`Code::NotFound`].
     pub async fn rotate_service(&self, name: &str, overlap: Duration) -> Result<Secret, AuthError> {
         let now_ms = self.clock.now_ms();
-        if self.database.service_account(name).await?.is_some_and(|row| is_of_directory(&row)) {
+        if self.database.service_account(name).await?.is_some_and(|row| directory_id(&row).is_some()) {
             let why = "name: the account is the directory's; change its password there";
             return Err(AuthError::new(Code::Conflict, why));
         }
@@ -221,11 +222,11 @@ impl ServiceChange {
 
 fn shown(row: ServiceAccountRow, now_ms: u64) -> ServiceAccount {
     ServiceAccount {
-        directory: is_of_directory(&row),
+        directory: directory_id(&row).is_some(),
         secrets: row
             .secrets
             .iter()
-            .filter(|secret| secret.hash != DIRECTORY && secret_is_live(secret, now_ms))
+            .filter(|secret| !secret.hash.starts_with(DIRECTORY) && secret_is_live(secret, now_ms))
             .count(),
         name: row.name,
         owner: row.owner,
@@ -237,9 +238,9 @@ fn shown(row: ServiceAccountRow, now_ms: u64) -> ServiceAccount {
     }
 }
 
-/// Whether the directory has the account's password.
-pub(crate) fn is_of_directory(row: &ServiceAccountRow) -> bool {
-    row.secrets.iter().any(|secret| secret.hash == DIRECTORY)
+/// The directory's own id of the account, where that has its password.
+pub(crate) fn directory_id(row: &ServiceAccountRow) -> Option<&str> {
+    row.secrets.iter().find_map(|secret| secret.hash.strip_prefix(DIRECTORY))
 }
 
 async fn new_secret(secret: &Secret, now_ms: u64) -> Result<SecretRow, AuthError> {

@@ -118,6 +118,29 @@ async fn a_name_is_either_a_users_or_a_services() {
 }
 
 #[tokio::test]
+async fn an_account_of_the_directory_is_not_inherited_by_its_namesake() {
+    let rig = Rig::new().await;
+    rig.directory.set("batch", &["robots"]);
+    rig.authority().adopt_service("batch", ServiceChange::default()).await.unwrap();
+    let session = rig.basic("batch", "batch-demo").await.unwrap();
+    assert_eq!(session.principal, Principal::Service("batch".into()));
+    let (token, _) = rig.auth.issue_service(&session, ip(HOME)).await.unwrap();
+    rig.auth.verify_bearer(token.expose()).await.unwrap();
+
+    rig.directory.replace_by_namesake("batch");
+    rig.clock.advance(2 * MINUTE);
+    // The password is right, and somebody else's.
+    let refused = rig.basic("batch", "batch-demo").await.refusal();
+    assert_eq!(refused.code, Code::BadCredentials);
+    assert!(refused.audit_reason.contains("another directory entry"), "{}", refused.audit_reason);
+    assert_eq!(rig.auth.verify_bearer(token.expose()).await.refusal().code, Code::TokenRevoked);
+    // Nor is the namesake a user by that name where the service account still stands.
+    assert_eq!(rig.basic("batch", "batch-demo").await.refusal().code, Code::BadCredentials);
+    rig.auth.store().delete_service("batch").await.unwrap();
+    assert_eq!(rig.basic("batch", "batch-demo").await.unwrap().principal, Principal::User("batch".into()));
+}
+
+#[tokio::test]
 async fn use_is_noted_and_accounts_are_listed_by_name() {
     let rig = Rig::new().await;
     for name in ["b", "a", "c"] {

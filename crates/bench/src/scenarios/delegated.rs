@@ -1,6 +1,7 @@
 //! A service that acts for a user, against that user calling directly: through the same processes, in turns. And many
 //! questions whether a token is good: what they leave in memory.
 
+use std::fmt;
 use std::net::{SocketAddr, TcpStream};
 use std::thread;
 use std::time::Duration;
@@ -20,27 +21,43 @@ use crate::targets::{DELEGATED, DIRECT};
 
 /// What the chain's policy lets act for developers.
 pub const ACCOUNT: &str = "bench-ui";
-/// Of the calls that come before memory is looked at: caches fill up to their bounds.
-const WARM_UP_SHARE: u64 = 10;
+/// After these percents of the calls memory is looked at. Before the first, caches fill up to their bounds.
+const LOOKS: [u64; 4] = [10, 40, 70, 100];
 /// So many calls, one is about a token that nobody has seen before.
 const STRANGE_EVERY: u64 = 10;
 const CALLERS: u64 = 4;
 /// Time for buffers to be given back.
 const SETTLE: Duration = Duration::from_secs(2);
 
-/// Memory of the processes around many calls of `POST /auth/v1/verify`.
+/// Memory of the processes along many calls of `POST /auth/v1/verify`.
 #[derive(Debug, Clone, Serialize)]
 pub struct Verified {
+    /// In the order of their calls.
+    pub looks: Vec<Look>,
+}
+
+/// What the processes held after so many calls.
+#[derive(Debug, Clone, Serialize)]
+pub struct Look {
     pub calls: u64,
-    /// After a tenth of the calls, and after all of them. KiB.
-    pub before_kib: u64,
-    pub after_kib: u64,
+    pub resident_kib: u64,
 }
 
 impl Verified {
-    /// MiB.
+    /// From the first look to the last. MiB.
     pub fn rise(&self) -> f64 {
-        self.after_kib.saturating_sub(self.before_kib) as f64 / 1024.0
+        let held = |look: Option<&Look>| look.map_or(0, |look| look.resident_kib);
+        held(self.looks.last()).saturating_sub(held(self.looks.first())) as f64 / 1024.0
+    }
+}
+
+impl fmt::Display for Verified {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let looks = self.looks.iter();
+        let looks: Vec<String> = looks
+            .map(|look| format!("{:.1} MiB after {}", look.resident_kib as f64 / 1024.0, look.calls))
+            .collect();
+        write!(f, "calls of verify: {}", looks.join(", "))
     }
 }
 
@@ -94,14 +111,16 @@ pub fn compare(running: &Running, service: &Service, plan: &Plan) -> Result<Vec<
 
 /// Asks `calls` times whether a token is alice's.
 pub fn verify(running: &Running, service: &Service, calls: u64) -> Result<Verified> {
-    let address = running.target.address();
-    let first = (calls / WARM_UP_SHARE).max(1);
-    ask(address, service, 0, first)?;
-    thread::sleep(SETTLE);
-    let before_kib = resident_kib(&running.pids())?;
-    ask(address, service, first, calls)?;
-    thread::sleep(SETTLE);
-    Ok(Verified { calls, before_kib, after_kib: resident_kib(&running.pids())? })
+    let mut looks = Vec::new();
+    let mut asked = 0;
+    for percent in LOOKS {
+        let until = (calls * percent / 100).max(1);
+        ask(running.target.address(), service, asked, until)?;
+        asked = until;
+        thread::sleep(SETTLE);
+        looks.push(Look { calls: asked, resident_kib: resident_kib(&running.pids())? });
+    }
+    Ok(Verified { looks })
 }
 
 fn ask(address: SocketAddr, service: &Service, from: u64, to: u64) -> Result<()> {

@@ -7,6 +7,7 @@ use doorman_store::{Database, DatabaseConfig};
 use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle};
 use std::path::Path;
 use std::sync::{Arc, OnceLock};
+use std::time::Duration;
 use tokio::runtime::Runtime;
 use tokio::signal::unix::{SignalKind, signal};
 
@@ -73,6 +74,9 @@ pub fn link_tls(
     Ok(Some(tls::client_config(ca, cert.zip(key))?))
 }
 
+/// How often measured times are summed up.
+const SUM_UP_EVERY: Duration = Duration::from_secs(1);
+
 /// Figures for `/metrics`. One recorder serves a process, also when `demo` runs several roles in it.
 pub fn metrics() -> PrometheusHandle {
     static HANDLE: OnceLock<PrometheusHandle> = OnceLock::new();
@@ -82,9 +86,24 @@ pub fn metrics() -> PrometheusHandle {
             let handle = recorder.handle();
             // Fails only where another recorder was installed, which nothing in this program does.
             let _ = metrics::set_global_recorder(recorder);
+            sum_up(handle.clone());
             handle
         })
         .clone()
+}
+
+/// The recorder keeps every measured time (16 bytes) until somebody sums them up: without this, memory would grow with
+/// each request that nobody looks at `/metrics` after.
+fn sum_up(handle: PrometheusHandle) {
+    let forever = move || {
+        loop {
+            std::thread::sleep(SUM_UP_EVERY);
+            handle.run_upkeep();
+        }
+    };
+    if let Err(error) = std::thread::Builder::new().name("metrics".into()).spawn(forever) {
+        tracing::warn!(%error, "measured times are summed up only when /metrics is read");
+    }
 }
 
 /// The database, with its tables up to date.
@@ -120,5 +139,26 @@ mod tests {
         ] {
             assert!(told(run).contains("is not told"), "{}", told(run));
         }
+    }
+
+    /// Of this process, MiB.
+    fn resident() -> usize {
+        let pages = std::fs::read_to_string("/proc/self/statm").unwrap();
+        pages.split(' ').nth(1).unwrap().parse::<usize>().unwrap() / 256
+    }
+
+    #[test]
+    fn measured_times_do_not_pile_up_while_nobody_looks_at_the_figures() {
+        let _handle = metrics();
+        let times = metrics::histogram!("doorman_test_seconds");
+        let before = resident();
+        for _ in 0..3 {
+            for _ in 0..1_000_000 {
+                times.record(0.001);
+            }
+            std::thread::sleep(SUM_UP_EVERY * 2);
+        }
+        let rise = resident().saturating_sub(before);
+        assert!(rise < 40, "3,000,000 times, 16 MiB a million and more, left {rise} MiB");
     }
 }

@@ -110,9 +110,14 @@ async fn whoever_may_not_act_for_somebody_does_not() {
             for_user(rig.by_reports(), "alice", &alice).header("DOORMAN-ON-BEHALF-OF", "bob"),
         ),
     ];
+    let refused = cases.len();
     for (what, request) in cases {
         rig.assert_refused(what, request).await;
     }
+    // Each is counted, for whoever watches.
+    let figures = world.send(get("/metrics")).await.text();
+    let told = figures.lines().find_map(|line| line.strip_prefix("doorman_delegations_refused_total "));
+    assert_eq!(told.and_then(|count| count.parse().ok()), Some(refused), "{figures}");
     world.assert_every_hit_was_written_down().await;
 }
 

@@ -45,6 +45,8 @@ impl Platforms {
         let what = String::from_utf8_lossy(&request.to_bytes()).into_owned();
         let answer = self.world.send(request).await;
         assert_eq!((answer.status(), code_of(&answer).as_str()), (400, "invalid"), "{what} {answer:?}");
+        let outcome = self.world.outcome(answer.head.field("doorman-audit-id").unwrap()).await;
+        assert_eq!(outcome.text("state"), "denied", "{what} {outcome:?}");
         assert!(self.all().iter().all(|recorder| recorder.is_untouched()), "{what}");
     }
 }
@@ -74,7 +76,7 @@ async fn each_service_learns_in_its_own_way_on_whose_behalf_a_request_is_made() 
         assert_eq!(recorder.requests().len(), 2);
     }
     for hit in rig.hdfs.requests() {
-        assert_eq!(hit.target(), "/webhdfs/v1/tmp?op=LISTSTATUS&user.name=doorman&doAs=alice");
+        assert_eq!(hit.target(), "/webhdfs/v1/tmp?op=LISTSTATUS&user.name=doorman&doas=alice&doAs=alice");
     }
     for hit in rig.query.requests() {
         assert_eq!(hit.head.all("x-trino-user").collect::<Vec<_>>(), ["alice"]);
@@ -156,7 +158,7 @@ async fn a_redirect_to_a_data_node_leads_through_the_door_and_no_inside_address_
     let answer = rig.world.send(create(&location).body("content")).await;
     assert_eq!(answer.status(), 200, "{answer:?}");
     let hit = rig.data_node.requests().remove(0);
-    assert!(hit.target().ends_with("&user.name=doorman&doAs=alice"), "{}", hit.target());
+    assert!(hit.target().ends_with("&user.name=doorman&doas=alice&doAs=alice"), "{}", hit.target());
     assert_eq!(hit.body, b"content");
 
     rig.hdfs.next(redirect("http://10.9.8.7:9864/webhdfs/v1/tmp/f?op=OPEN&doas=alice".to_owned()));

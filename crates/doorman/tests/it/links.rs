@@ -143,3 +143,38 @@ async fn a_cut_link_is_unsent_or_unknown_and_nothing_goes_twice() {
     assert_eq!(world.recorder().requests().len(), 2);
     world.assert_every_hit_was_written_down().await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_regions_services_fetch_the_keys_of_assertions_over_tls_without_a_certificate_of_their_own() {
+    let port = doorman_testkit::database::free_port().unwrap();
+    let jwks = format!("[jwks]\nlisten = \"127.0.0.1:{port}\"\n");
+    let world = World::plan().tls().proxy_toml(&jwks).start().await;
+    let address = ([127, 0, 0, 1], port).into();
+    let tls = || world.ca().client_config(None).unwrap();
+    let ask = async |request: Vec<u8>| {
+        let mut client = RawClient::connect_tls(address, "localhost", tls()).await.unwrap();
+        client.send(&request).await.unwrap();
+        client.read_answer(DEADLINE).await
+    };
+    let answer = ask(get("/.well-known/jwks.json").to_bytes()).await;
+    assert_eq!(answer.status(), 200, "{answer:?}");
+    let keys: serde_json::Value = serde_json::from_slice(&answer.body).unwrap();
+    // The key of the assertion that a service gets is among them, and no private half.
+    assert_eq!(world.send(get("/r/eu/target/a").as_user("dave")).await.status(), 200);
+    let hit = world.recorder().requests().remove(0);
+    let assertion = hit.head.field("doorman-identity").unwrap().to_owned();
+    let kid = doorman_core::jws::key_id(&assertion).unwrap().to_string();
+    let keys = keys["keys"].as_array().unwrap();
+    assert!(keys.iter().any(|key| key["kid"] == kid.as_str() && key.get("d").is_none()), "{keys:?} {kid}");
+    // Nothing else is there.
+    for target in ["/r/eu/target/a", "/healthz", "/", "/.well-known/jwks.json/"] {
+        assert_eq!(ask(get(target).as_user("dave").to_bytes()).await.status(), 404, "{target}");
+    }
+    assert_eq!(ask(post("/.well-known/jwks.json", "").to_bytes()).await.status(), 404);
+    // Whoever knows another authority trusts nobody here, and plain HTTP is not understood.
+    let stranger = Ca::new().unwrap().client_config(None).unwrap();
+    assert!(RawClient::connect_tls(address, "localhost", stranger).await.is_err());
+    let plain = get("/.well-known/jwks.json").to_bytes();
+    let answer = RawClient::exchange(address, &plain, DEADLINE).await.unwrap();
+    assert!(answer.closed && answer.status() == 0, "{answer:?}");
+}

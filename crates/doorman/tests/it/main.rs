@@ -21,6 +21,7 @@ mod delegation;
 mod failures;
 mod fake;
 mod framing;
+mod hdfs;
 mod headers;
 mod help;
 mod impersonate;

@@ -29,9 +29,15 @@ fn assertion(sub: &str, groups: &[&str]) -> String {
 fn each_style_names_the_subject() {
     let mut map = HeaderMap::new();
     let path = hadoop().apply("user:alice", &mut map, "/webhdfs/v1/a?op=OPEN").unwrap().into_owned();
-    assert_eq!(path, "/webhdfs/v1/a?op=OPEN&user.name=doorman&doAs=alice");
-    assert_eq!(hadoop().apply("user:a b&c", &mut map, "/x").unwrap(), "/x?user.name=doorman&doAs=a%20b%26c");
-    assert_eq!(hadoop().apply("user:é", &mut map, "/x?").unwrap(), "/x?user.name=doorman&doAs=%C3%A9");
+    assert_eq!(path, "/webhdfs/v1/a?op=OPEN&user.name=doorman&doas=alice&doAs=alice");
+    assert_eq!(
+        hadoop().apply("user:a b&c", &mut map, "/x").unwrap(),
+        "/x?user.name=doorman&doas=a%20b%26c&doAs=a%20b%26c"
+    );
+    assert_eq!(
+        hadoop().apply("user:é", &mut map, "/x?").unwrap(),
+        "/x?user.name=doorman&doas=%C3%A9&doAs=%C3%A9"
+    );
     assert!(map.is_empty());
 
     Impersonation::Trino.apply("user:alice", &mut map, "/v1/statement").unwrap();

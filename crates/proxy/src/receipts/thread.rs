@@ -189,7 +189,7 @@ pub(crate) fn end_of(response: &http::Response<crate::answer::AnswerBody>) -> (E
     };
     match (text(&ERROR), text(&SENT)) {
         ("", _) => (End::Answered(response.status().as_u16()), text(&INSTANCE)),
-        (code, "no") => (End::Unsent, code),
+        (code, "no" | "denied") => (End::Unsent, code),
         (code, _) => (End::Unknown, code),
     }
 }
