@@ -36,7 +36,7 @@ pub struct Feed {
 /// Feeds a sink of this name until the process ends. A sink that is new gets the whole log.
 pub fn start(feed: Feed, name: String, sink: Box<dyn Sink>) {
     tokio::spawn(async move {
-        let mut feeder = Feeder { feed, lease: format!("sink:{name}"), name, sink };
+        let mut feeder = Feeder { feed, lease: lease_of(&name), name, sink };
         let mut wait = BACK_OFF.0;
         loop {
             let error = match feeder.feed().await {
@@ -52,6 +52,19 @@ pub fn start(feed: Feed, name: String, sink: Box<dyn Sink>) {
             wait = if failed { (wait * 2).min(BACK_OFF.1) } else { BACK_OFF.0 };
         }
     });
+}
+
+/// Lets another process feed these sinks at once, for one that ends.
+pub async fn release(feed: &Feed, names: &[String]) {
+    for name in names {
+        if let Err(error) = feed.database.release_lease(&lease_of(name), &feed.holder).await {
+            tracing::warn!(sink = name, %error, "a sink is not given back; it rests until the lease ends");
+        }
+    }
+}
+
+fn lease_of(name: &str) -> String {
+    format!("sink:{name}")
 }
 
 #[derive(Debug, thiserror::Error)]

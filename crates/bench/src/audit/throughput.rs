@@ -45,7 +45,8 @@ pub async fn measure(place: &Place, full: &Database, key: &SigningKey, rounds: u
                 pair.reverse();
             }
             for (side, database) in pair {
-                let writer = 1_000 + (round * 4 + slot + side) as u64;
+                // Unlike those of a run before on the same log.
+                let writer = now_ms()? * 100 + (round * 4 + slot + side) as u64;
                 let rate = rows_per_second(database, key, writer, indexes).await?;
                 if let Some(rates) = found.get_mut(slot + side) {
                     rates.push(rate);
@@ -69,7 +70,7 @@ pub async fn measure(place: &Place, full: &Database, key: &SigningKey, rounds: u
 async fn rows_per_second(database: &Database, key: &SigningKey, writer: u64, indexes: bool) -> Result<f64> {
     // Made before: what is measured is the journal.
     let now = now_ms()?;
-    let mut maker = Maker::new(0xe0_0000 + writer);
+    let mut maker = Maker::new(writer);
     let mut log = Log::open(database, writer_id(writer), now).await?;
     let stop = Arc::new(AtomicBool::new(false));
     let indexer = indexes.then(|| {

@@ -67,6 +67,9 @@ pub struct Api {
     runner: Runner,
     control: Handle,
     shared: Arc<DoorShared>,
+    feed: Feed,
+    /// The names of the sinks that it feeds.
+    sinks: Vec<String>,
     /// For `demo`, which adds what belongs to its world.
     pub authenticator: Arc<dyn Authority>,
 }
@@ -86,6 +89,7 @@ impl Api {
         std::thread::sleep(ANNOUNCE.min(drain));
         self.server.close(drain);
         self.writer.close();
+        self.control.block_on(doorman_sinks::release(&self.feed, &self.sinks));
     }
 }
 
@@ -189,7 +193,8 @@ pub async fn start(config: ApiConfig) -> anyhow::Result<Api> {
             routed: Routed { router: router.clone(), control: control.clone() },
         })
     })?;
-    Ok(Api { server, writer, runner, control: Handle::current(), shared, authenticator })
+    let sinks = config.sinks.into_iter().map(|sink| sink.name).collect();
+    Ok(Api { server, writer, runner, control: Handle::current(), shared, feed, sinks, authenticator })
 }
 
 fn cores() -> usize {

@@ -79,7 +79,7 @@ async fn send_canaries(world: &World) -> String {
     let credentials = [
         get("/r/eu/target/c").bearer(CANARY),
         get("/r/eu/target/c").basic("dave", CANARY),
-        get("/r/eu/target/c").basic(CANARY, CANARY),
+        get("/r/eu/target/c").basic("nobody", CANARY),
         get("/r/eu/target/c").header("Authorization", &format!("Negotiate {CANARY}")),
         get("/r/eu/target/c").header("Cookie", &format!("doorman_session={CANARY}")),
         get(&format!("/r/eu/target/c?access_token={CANARY}")).bearer(&token),

@@ -107,7 +107,7 @@ impl Rig {
         let (sender, answer) = oneshot::channel();
         let deadline = Instant::now() + Duration::from_secs(30);
         let mut attempts = vec![Attempt { draft, ack: Ack::Channel(sender), deadline }];
-        self.writer.handle().queue.push_all(&mut attempts, &mut Vec::new());
+        self.writer.handle().push_all(&mut attempts, &mut Vec::new());
         answer.await.unwrap()
     }
 
