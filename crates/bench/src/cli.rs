@@ -98,6 +98,9 @@ pub struct Comparison {
     /// Calls of `POST /auth/v1/verify` in the scenario `delegated` [default: 1000000, with --quick 20000]
     #[arg(long, value_name = "N")]
     pub verify_calls: Option<u64>,
+    /// Items of the scenario `run` [default: 1000000, with --quick 100000]
+    #[arg(long, value_name = "N")]
+    pub run_items: Option<u64>,
     /// How often every chain is measured [default: 5, with --quick 2]
     #[arg(long)]
     pub rounds: Option<usize>,
@@ -136,6 +139,8 @@ pub enum Scenario {
     Bodies,
     /// A service that acts for a user, and many questions whether a token is good
     Delegated,
+    /// A run of very many items: memory, speed beside single requests, pages of items
+    Run,
 }
 
 #[derive(Debug, Args)]

@@ -17,6 +17,7 @@ use crate::rounds::{self, ALONE, CROWD, Load, MAIN, Plan, STEADY, Shot};
 use crate::scenarios::bodies::{self, Direction, Transfer};
 use crate::scenarios::delegated::{self, Service, Verified};
 use crate::scenarios::memory::{self, Memory};
+use crate::scenarios::run::{self, Rollout};
 use crate::targets::{self, DELAYED, DOORMAN, Findings, MARIADB, POSTGRES, UNAUDITED, UNAUDITED_MARIADB};
 use crate::{meter, report};
 
@@ -48,6 +49,7 @@ pub fn run(options: &Comparison) -> Result<()> {
     } else {
         Default::default()
     };
+    let rollout = if wants(Scenario::Run) { Some(bench.measure_run(&chains)?) } else { None };
     let mut shots = if wants(Scenario::Throughput) { bench.measure_rounds(chains)? } else { Vec::new() };
     shots.extend(delegated);
 
@@ -59,6 +61,7 @@ pub fn run(options: &Comparison) -> Result<()> {
         memory: &memory,
         transfers: &transfers,
         verified: verified.as_ref(),
+        rollout: rollout.as_ref(),
     };
     let rows = targets::judge(&findings);
     println!();
@@ -178,6 +181,16 @@ impl<'a> Bench<'a> {
         let verified = delegated::verify(&running, &service, calls)?;
         eprintln!("{verified}");
         Ok((shots, verified))
+    }
+
+    fn measure_run(&self, chains: &[Box<dyn Chain>]) -> Result<Rollout> {
+        let chain = chains.iter().find(|chain| chain.name() == DOORMAN);
+        let chain = chain.with_context(|| format!("the scenario `run` needs the chain {DOORMAN}"))?;
+        let running = self.start(chain.as_ref(), "run")?;
+        let items = self.options.run_items.unwrap_or(if self.options.quick { 100_000 } else { 1_000_000 });
+        let rollout = run::measure(&running, items, &self.plan(vec![MAIN])?).context("a run")?;
+        eprintln!("{rollout}");
+        Ok(rollout)
     }
 
     fn plan(&self, loads: Vec<Load>) -> Result<Plan> {

@@ -3,3 +3,4 @@
 pub mod bodies;
 pub mod delegated;
 pub mod memory;
+pub mod run;

@@ -7,6 +7,7 @@ use crate::rounds::{ALONE, CROWD, Load, MAIN, STEADY};
 use crate::scenarios::bodies::{Direction, Transfer};
 use crate::scenarios::delegated::Verified;
 use crate::scenarios::memory::Memory;
+use crate::scenarios::run::Rollout;
 
 /// Names of Doorman's own chains.
 pub const DOORMAN: &str = "Doorman";
@@ -33,6 +34,7 @@ pub struct Findings<'a> {
     pub memory: &'a [Memory],
     pub transfers: &'a [Transfer],
     pub verified: Option<&'a Verified>,
+    pub rollout: Option<&'a Rollout>,
 }
 
 /// One line of the table.
@@ -91,6 +93,7 @@ pub fn judge(findings: &Findings<'_>) -> Vec<Row> {
     rows.extend(journal_rows(&figures));
     rows.extend(memory_rows(findings));
     rows.extend(body_rows(findings.transfers));
+    rows.extend(run_rows(findings.rollout));
     rows
 }
 
@@ -152,6 +155,14 @@ fn body_rows(transfers: &[Transfer]) -> Vec<Row> {
         row("1 GiB body: memory rise", "MiB", rise, 32.0, 12.0),
         row("1 GiB body down: MiB/s ÷ E", "", ratio(Direction::Down), 0.8, 1.0),
         row("1 GiB body up: MiB/s ÷ E", "", ratio(Direction::Up), 0.8, 1.0),
+    ]
+}
+
+fn run_rows(rollout: Option<&Rollout>) -> Vec<Row> {
+    vec![
+        row("items/s of a run ÷ single requests/s", "", rollout.map(Rollout::pace), 0.7, 0.9),
+        row("a run: api memory over idle", "MiB", rollout.map(Rollout::rise), 64.0, 32.0),
+        row("a run: slowest page of items", "ms", rollout.and_then(Rollout::slowest_page), 50.0, 10.0),
     ]
 }
 

@@ -108,7 +108,8 @@ impl Caller {
         [Some(self.actor.id), self.is_delegated().then_some(self.subject.id)]
     }
 
-    pub(crate) fn is_live(&self, now_ms: u64) -> bool {
+    /// Whether it still proves who calls: nothing of it has run out, and what the directory says is not to be asked anew.
+    pub fn is_live(&self, now_ms: u64) -> bool {
         now_ms < self.proof_ends_ms
             && self.actor.is_live(now_ms)
             && (!self.is_delegated() || self.subject.is_live(now_ms))

@@ -115,10 +115,10 @@ pub struct DemoArgs {
     /// Where its database, keys, policies and statements are kept
     #[arg(long, value_name = "DIR", default_value = "doorman-data")]
     pub data: PathBuf,
-    /// Where the door listens
+    /// Where the door listens; port 0 takes a free one
     #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:8440")]
     pub listen: SocketAddr,
-    /// Begin anew: delete what is in --data
+    /// Begin anew: delete --data, if a demo began it
     #[arg(long)]
     pub reset: bool,
 }

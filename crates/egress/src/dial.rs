@@ -6,10 +6,17 @@ use rustls::pki_types::ServerName;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
+use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
+
+/// A peer that answers nothing at all for three quarters of a minute is gone: whoever waits for it learns so.
+const GONE: socket2::TcpKeepalive = socket2::TcpKeepalive::new()
+    .with_time(Duration::from_secs(15))
+    .with_interval(Duration::from_secs(10))
+    .with_retries(3);
 
 /// Which HTTP is spoken to a peer.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
@@ -108,6 +115,7 @@ impl Peer {
     pub(crate) async fn dial(&self, protocol: Protocol) -> std::io::Result<Link> {
         let tcp = TcpStream::connect((&*self.host, self.port)).await?;
         tcp.set_nodelay(true)?;
+        socket2::SockRef::from(&tcp).set_tcp_keepalive(&GONE)?;
         let Some((config, name)) = &self.tls else { return Ok(Link::Plain(tcp)) };
         let mut config = ClientConfig::clone(config);
         config.alpn_protocols = match protocol {

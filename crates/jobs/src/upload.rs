@@ -75,7 +75,7 @@ impl Jobs {
         spec: &InputSpec,
         template: Arc<Template>,
     ) -> Result<Option<[u8; 16]>, UploadError> {
-        if spec.rows.is_none() && spec.csv.is_none() && spec.jsonl.is_none() {
+        if !spec.has_rows() {
             return Ok(None);
         }
         let text = serde_json::to_vec(spec).unwrap_or_default();

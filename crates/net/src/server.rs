@@ -1,6 +1,6 @@
 //! Accepts connections and serves them, each on one of the server's threads.
 
-use crate::conn::Conn;
+use crate::conn::{Conn, Idleness};
 use crate::exec::LocalExec;
 use crate::limits::Limits;
 use crate::stream::Stream;
@@ -26,6 +26,12 @@ use tokio::net::TcpStream;
 use tokio::sync::mpsc;
 use tokio::task::{AbortHandle, LocalSet};
 use tokio_util::sync::CancellationToken;
+
+/// A peer that answers nothing at all for about two minutes is gone.
+const GONE: socket2::TcpKeepalive = socket2::TcpKeepalive::new()
+    .with_time(Duration::from_secs(60))
+    .with_interval(Duration::from_secs(15))
+    .with_retries(4);
 
 /// Answers requests on one server thread.
 pub trait Handler: 'static {
@@ -78,6 +84,8 @@ impl Listener {
                 socket2::Socket::new(socket2::Domain::for_address(address), socket2::Type::STREAM, None)?;
             socket.set_reuse_address(true)?;
             socket.set_nonblocking(true)?;
+            // Handed down to each connection: a quiet stream whose client is gone ends.
+            socket.set_tcp_keepalive(&GONE)?;
             socket.bind(&address.into())?;
             socket.listen(4096)?;
             Ok(TcpListener::from(socket))
@@ -239,7 +247,7 @@ async fn accept(
 }
 
 /// The connections of one thread, to be watched and, at the end, waited for.
-type Watched = Rc<RefCell<Vec<(Arc<Conn>, AbortHandle)>>>;
+type Watched = Rc<RefCell<Vec<(Arc<Conn>, AbortHandle, Idleness)>>>;
 
 async fn serve_thread<H: Handler>(
     handler: Rc<H>,
@@ -264,10 +272,11 @@ async fn serve_thread<H: Handler>(
             shared.clone(),
             open,
         ));
-        watched.borrow_mut().push((conn, task.abort_handle()));
+        let fresh = conn.fresh();
+        watched.borrow_mut().push((conn, task.abort_handle(), fresh));
     }
     let drained = async {
-        while watched.borrow().iter().any(|(_, task)| !task.is_finished()) {
+        while watched.borrow().iter().any(|(_, task, _)| !task.is_finished()) {
             tokio::time::sleep(Duration::from_millis(10)).await;
         }
     };
@@ -279,14 +288,16 @@ async fn serve_thread<H: Handler>(
     watch.abort();
 }
 
-/// Closes what stalls, once a second.
+/// Closes what stalls or is idle for too long, once a second.
 async fn watch_stalls(watched: Watched, limits: Limits) {
     let ticks = |limit: Duration| u32::try_from(limit.as_secs()).unwrap_or(u32::MAX);
     let mut seconds = tokio::time::interval(Duration::from_secs(1));
     loop {
         seconds.tick().await;
-        watched.borrow_mut().retain(|(conn, task)| {
-            if conn.is_stalled(ticks(limits.head_timeout), ticks(limits.write_timeout)) {
+        watched.borrow_mut().retain_mut(|(conn, task, seen)| {
+            if conn.is_stalled(ticks(limits.head_timeout), ticks(limits.write_timeout))
+                || conn.is_idle(seen, ticks(limits.idle_timeout))
+            {
                 tracing::debug!(peer = %conn.peer(), "closed a stalled connection");
                 task.abort();
             }
@@ -393,5 +404,46 @@ async fn serve_connection<H: Handler>(
     };
     if let Err(error) = ended {
         tracing::debug!(%error, "connection ended");
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use http_body_util::Full;
+    use std::io::{Read as _, Write as _};
+
+    /// Answers `/slow` after longer than an idle connection is borne.
+    struct Sleepy;
+
+    impl Handler for Sleepy {
+        type Body = Full<Bytes>;
+
+        async fn handle(self: Rc<Self>, request: Request<Incoming>, _: Arc<Conn>) -> Response<Full<Bytes>> {
+            if request.uri().path() == "/slow" {
+                tokio::time::sleep(Duration::from_secs(4)).await;
+            }
+            Response::new(Full::from("ok"))
+        }
+    }
+
+    #[test]
+    fn a_connection_that_asks_nothing_more_is_closed_and_one_that_waits_is_not() {
+        let limits = Limits { idle_timeout: Duration::from_secs(1), ..Limits::default() };
+        let listener = Listener::bind(SocketAddr::from(([127, 0, 0, 1], 0)), None, limits).unwrap();
+        let server = Server::start(listener, 1, "test", |_| Rc::new(Sleepy)).unwrap();
+        let ask = |path: &str| {
+            let mut client = std::net::TcpStream::connect(server.address()).unwrap();
+            client.set_read_timeout(Some(Duration::from_secs(30))).unwrap();
+            write!(client, "GET {path} HTTP/1.1\r\nhost: a\r\n\r\n").unwrap();
+            client
+        };
+        for path in ["/quick", "/slow"] {
+            let mut told = String::new();
+            // Answered, and closed some time later.
+            ask(path).read_to_string(&mut told).unwrap();
+            assert!(told.starts_with("HTTP/1.1 200") && told.ends_with("ok"), "{path}: {told:?}");
+        }
+        server.close(Duration::ZERO);
     }
 }

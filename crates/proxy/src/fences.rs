@@ -31,7 +31,8 @@ impl Fences {
         }
         let (chunk, claim) = (fence >> CLAIM_BITS, fence & ((1 << CLAIM_BITS) - 1));
         let mut chunks = self.chunks.lock();
-        if chunks.len() >= SWEEP_AT {
+        // Not for each item of a chunk: there may be as many young ones.
+        if chunks.len() >= SWEEP_AT && !chunks.contains_key(&chunk) {
             chunks.retain(|_, seen| now_ms.saturating_sub(seen.at_ms) < KEEP_MS);
         }
         let seen = chunks.entry(chunk).or_insert(Seen { claim, at_ms: now_ms });

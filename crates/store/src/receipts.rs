@@ -55,6 +55,15 @@ pub struct UnknownAttempt {
     pub id: AuditId,
     /// What each of its passes says.
     pub claims: Vec<Vec<u8>>,
+    /// The run that it is an item of, and the item's number.
+    pub item: Option<([u8; 16], u64)>,
+}
+
+/// What an attempt's record says of its run.
+#[derive(Default, serde::Deserialize)]
+struct OfRun {
+    run: Option<String>,
+    item: Option<u64>,
 }
 
 impl Database {
@@ -165,8 +174,13 @@ impl Database {
                 ids.push(AuditId(row.array(0)?));
             }
             let entries = self.stored_entries(&ids).await?;
+            let of_run = entries.iter().find(|(_, entry)| entry.id == id);
+            let of_run = of_run.and_then(|(_, entry)| serde_json::from_slice::<OfRun>(&entry.record).ok());
+            let OfRun { run, item } = of_run.unwrap_or_default();
+            let run = run.and_then(|run| run.parse::<AuditId>().ok());
+            let item = run.map(|run| run.0).zip(item);
             let claims = entries.into_iter().map(|(_, entry)| entry.claims).collect();
-            attempts.push(UnknownAttempt { id, claims });
+            attempts.push(UnknownAttempt { id, claims, item });
         }
         Ok(attempts)
     }

@@ -38,7 +38,8 @@ pub(crate) async fn start_bulk(
             doorman_jobs::run::show_id(&doorman_jobs::run::new_id()).rsplit('-').next().unwrap_or_default()
         );
     }
-    if spec.input.is_none() && !spec.request.path.is_empty() {
+    let has_rows = spec.input.as_ref().is_some_and(doorman_core::rollout::InputSpec::has_rows);
+    if !has_rows && !spec.request.path.is_empty() {
         let template = doorman_jobs::template::Template::compile(&spec.request);
         if template.is_ok_and(|template| template.columns().next().is_some()) {
             return Err(ApiError::field("job.input", "has no rows"));

@@ -14,7 +14,7 @@ use axum::response::Response;
 use doorman_auth::Granted;
 use doorman_client::wire::{self, UploadQuery};
 use doorman_core::code::Code;
-use doorman_core::rollout::{Duplicates, JobSpec};
+use doorman_core::rollout::{Duplicates, InputSpec, JobSpec};
 use doorman_door::Problem;
 use doorman_jobs::definition::Definition;
 use doorman_jobs::input::{Format, Options};
@@ -146,10 +146,11 @@ pub(crate) async fn update_job(
         check_folder(&state, &caller, action::JOB_UPDATE, &definition.spec.folder).await?;
     }
     let mut job = JobRow { version: before.version + 1, ..before.clone() };
-    let was_inline = spec_of(&before.definition)?.input.is_some();
-    if was_inline && definition.spec.input.is_none() {
+    let has_rows = |input: &Option<InputSpec>| input.as_ref().is_some_and(InputSpec::has_rows);
+    let is_inline = has_rows(&definition.spec.input);
+    if has_rows(&spec_of(&before.definition)?.input) && !is_inline {
         job.input = None;
-    } else if let (Some(input), None) = (&job.input, &definition.spec.input)
+    } else if let (Some(input), false) = (&job.input, is_inline)
         && let Some(about) = state.database.input(input).await?
     {
         definition.template.check_columns(&about.columns).map_err(fields)?;
@@ -227,7 +228,7 @@ pub(crate) async fn delete_job(
 /// Upload the rows of a job
 ///
 /// As `text/csv` or `application/jsonl`, as long as they like up to a million rows. Refused whole, with the lines of all
-/// bad rows and duplicates.
+/// bad rows and duplicates. What the query leaves unsaid is as in the job's `input`.
 #[utoipa::path(put, path = "/api/v1/jobs/{id}/input", tag = "jobs",
     params(("id" = String, Path, description = "The job's id."), UploadQuery),
     request_body(content((String = "text/csv"), (String = "application/jsonl"))),
@@ -244,8 +245,9 @@ pub(crate) async fn upload_job_input(
     if headers.contains_key(header::IF_MATCH) {
         check_version(&headers, &before)?;
     }
-    let options = options_of(&state, &query, &headers)?;
     let mut spec = spec_of(&before.definition)?;
+    spec.input = spec.input.as_ref().and_then(InputSpec::without_rows);
+    let options = options_of(&state, &query, &headers, spec.input.clone().unwrap_or_default())?;
     let template = Template::compile(&spec.request).map_err(fields)?;
     let change = state.begin(&caller, &[("change", "input"), ("job", &id)]).await?;
     let mut job = JobRow { version: before.version + 1, ..before };
@@ -253,7 +255,6 @@ pub(crate) async fn upload_job_input(
         let source = BodySource::new(body);
         let input =
             state.jobs.store_upload(source, options, Arc::new(template)).await.map_err(upload_error)?;
-        spec.input = None;
         job.input = Some(input);
         job.updated_ms = state.now_ms();
         job.updated_by = caller.caller.subject_text().to_owned();
@@ -268,7 +269,13 @@ pub(crate) async fn upload_job_input(
     tagged(&state, &job).await
 }
 
-fn options_of(state: &ApiState, query: &UploadQuery, headers: &HeaderMap) -> ApiResult<Options> {
+/// How an upload is read: as the query says, or else as the job does.
+fn options_of(
+    state: &ApiState,
+    query: &UploadQuery,
+    headers: &HeaderMap,
+    of_job: InputSpec,
+) -> ApiResult<Options> {
     let kind = headers.get(header::CONTENT_TYPE).and_then(|kind| kind.to_str().ok());
     let format = kind.and_then(Format::of_media_type).ok_or_else(|| {
         Problem::new(Code::Invalid, "Rows must be CSV or JSON Lines.")
@@ -276,12 +283,15 @@ fn options_of(state: &ApiState, query: &UploadQuery, headers: &HeaderMap) -> Api
             .hint("Send `Content-Type: text/csv` or `application/jsonl`.")
     })?;
     let duplicates = match query.duplicates.as_deref() {
-        None | Some("refuse") => Duplicates::Refuse,
+        None => of_job.duplicates,
+        Some("refuse") => Duplicates::Refuse,
         Some("skip") => Duplicates::Skip,
         Some("allow") => Duplicates::Allow,
         Some(_) => return Err(ApiError::field("duplicates", "refuse, skip or allow")),
     };
     let columns = query.columns.as_deref();
     let columns = columns.map(|names| names.split(',').map(|name| name.trim().to_owned()).collect());
-    Ok(Options { format, columns, key: query.key.clone(), duplicates, limits: state.jobs.config.limits })
+    let key = query.key.clone().or(of_job.key);
+    let limits = state.jobs.config.limits;
+    Ok(Options { format, columns: columns.or(of_job.columns), key, duplicates, limits })
 }

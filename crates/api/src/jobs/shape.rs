@@ -3,7 +3,7 @@
 use crate::error::{ApiError, ApiResult};
 use crate::state::ApiState;
 use doorman_client::wire::{self, UploadedInput};
-use doorman_core::rollout::{JobSpec, Problem, RunState};
+use doorman_core::rollout::{InputSpec, JobSpec, Problem, RunState};
 use doorman_core::time::format_rfc3339;
 use doorman_door::problem::FieldError;
 use doorman_jobs::run::{Layout, Progress, StartError, show_id};
@@ -66,10 +66,11 @@ fn uploaded(about: InputAbout) -> UploadedInput {
 /// A job with what is known of its rows.
 pub(super) async fn job(state: &ApiState, job: &JobRow) -> ApiResult<wire::Job> {
     let spec = spec_of(&job.definition)?;
-    let input = match (&job.input, &spec.input) {
-        // Rows inside the job speak for themselves.
-        (_, Some(_)) | (None, _) => None,
-        (Some(input), None) => state.database.input(input).await?,
+    // Rows inside the job speak for themselves.
+    let is_inline = spec.input.as_ref().is_some_and(InputSpec::has_rows);
+    let input = match &job.input {
+        Some(input) if !is_inline => state.database.input(input).await?,
+        _ => None,
     };
     Ok(wire::Job {
         id: show_id(&job.id),

@@ -17,10 +17,12 @@ use crate::load::Target;
 use crate::load::blocking::{exchange, post_json};
 use crate::process::{Server, free_address};
 
-/// What lets alice through, a service act for her, and erin make that service's account.
+/// What lets alice through and keep jobs, a service act for her, and erin make that service's account.
 const POLICY: &str = "@id(\"developers-bench\")\npermit (principal in Group::\"developers\", \
      action == Action::\"request\", resource in ServiceName::\"bench\");\n\
      permit (principal == ServiceAccount::\"bench-ui\", action == Action::\"delegate\", resource in Group::\"developers\");\n\
+     permit (principal in Group::\"developers\", action in [Action::\"job:create\", Action::\"job:read\", \
+     Action::\"job:update\", Action::\"job:run\"], resource in Folder::\"bench\");\n\
      permit (principal in Group::\"admins\", action == Action::\"service_account:manage\", \
      resource == System::\"service_accounts\");\n";
 

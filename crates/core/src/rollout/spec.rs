@@ -66,7 +66,7 @@ pub struct RequestSpec {
     pub reason: Option<String>,
 }
 
-/// The rows of a job: exactly one of `rows`, `csv` and `jsonl`.
+/// The rows of a job: one of `rows`, `csv` and `jsonl`; or none of them, and how rows are read that are uploaded.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, ToSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct InputSpec {
@@ -88,6 +88,19 @@ pub struct InputSpec {
     pub key: Option<String>,
     /// What becomes of a row that was there before.
     pub duplicates: Duplicates,
+}
+
+impl InputSpec {
+    /// Whether rows stand in it.
+    pub fn has_rows(&self) -> bool {
+        self.rows.is_some() || self.csv.is_some() || self.jsonl.is_some()
+    }
+
+    /// How rows are read, without them; `None` when nothing is said about it.
+    pub fn without_rows(&self) -> Option<Self> {
+        let kept = Self { rows: None, csv: None, jsonl: None, ..self.clone() };
+        (kept != Self::default()).then_some(kept)
+    }
 }
 
 /// What becomes of a row that was there before.

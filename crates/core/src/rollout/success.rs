@@ -61,14 +61,21 @@ impl SuccessRule {
         !self.body.is_empty()
     }
 
+    /// Judges an answer of which the status alone is known.
+    ///
+    /// # Errors
+    /// Why it is no success, for people.
+    pub fn judge_status(&self, status: u16) -> Result<(), String> {
+        let is_wanted = self.status.iter().any(|range| range.contains(&status));
+        if is_wanted { Ok(()) } else { Err(format!("status {status}")) }
+    }
+
     /// Judges an answer; `body` is `None` when it was too long to be read.
     ///
     /// # Errors
     /// Why it is no success, for people.
     pub fn judge(&self, status: u16, body: Option<&[u8]>) -> Result<(), String> {
-        if !self.status.iter().any(|range| range.contains(&status)) {
-            return Err(format!("status {status}"));
-        }
+        self.judge_status(status)?;
         if self.body.is_empty() {
             return Ok(());
         }

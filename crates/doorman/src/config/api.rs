@@ -75,6 +75,10 @@ impl RoleConfig for ApiConfig {
         file.jobs.validate(checks);
         regions::validate(&file.regions, checks);
         sinks::validate(&file.sinks, checks);
+        if server.public_url.ends_with(":0") {
+            let help = "name a port, or add public_url";
+            checks.refuse(&Path::of("server").key("listen"), "nobody would know the port", help);
+        }
         let auth = file.auth.validate_source(file.directory, &server.public_url, checks)?;
         Some(Self {
             server,

@@ -62,6 +62,8 @@ struct LimitsSection {
     header_read_timeout: Duration,
     #[serde(deserialize_with = "duration::deserialize")]
     write_timeout: Duration,
+    #[serde(deserialize_with = "duration::deserialize")]
+    idle_timeout: Duration,
     #[serde(deserialize_with = "size::deserialize")]
     max_header_size: usize,
     max_streams: u32,
@@ -87,6 +89,7 @@ impl Default for LimitsSection {
             max_connections: NonZeroUsize::new(limits.max_connections).unwrap_or(NonZeroUsize::MAX),
             header_read_timeout: limits.head_timeout,
             write_timeout: limits.write_timeout,
+            idle_timeout: limits.idle_timeout,
             max_header_size: limits.max_head_bytes,
             max_streams: limits.max_streams,
         }
@@ -106,6 +109,8 @@ impl ServerSection {
         for (key, is_zero) in [
             ("header_read_timeout", limits.header_read_timeout.is_zero()),
             ("write_timeout", limits.write_timeout.is_zero()),
+            // `api` keeps its connections to proxies for less, so that none is closed as a request is on its way.
+            ("idle_timeout", limits.idle_timeout < Duration::from_secs(60)),
             ("max_header_size", limits.max_header_size < 8 << 10),
             ("max_streams", limits.max_streams == 0),
         ] {
@@ -129,6 +134,7 @@ impl ServerSection {
                 max_connections: limits.max_connections.get(),
                 head_timeout: limits.header_read_timeout,
                 write_timeout: limits.write_timeout,
+                idle_timeout: limits.idle_timeout,
                 max_head_bytes: limits.max_header_size,
                 max_streams: limits.max_streams,
             },

@@ -121,14 +121,11 @@ pub struct Timeouts {
     /// For the head of the answer, once the request is sent.
     #[serde(deserialize_with = "duration::deserialize")]
     pub response: Duration,
-    /// For the next byte of a body or an upgraded connection.
-    #[serde(deserialize_with = "duration::deserialize")]
-    pub idle: Duration,
 }
 
 impl Default for Timeouts {
     fn default() -> Self {
-        Self { connect: two_seconds(), response: Duration::from_secs(60), idle: Duration::from_secs(300) }
+        Self { connect: two_seconds(), response: Duration::from_secs(60) }
     }
 }
 
@@ -186,9 +183,7 @@ impl ServiceConfig {
             health.validate(&here.key("health"), checks);
         }
         let timeouts = &self.timeouts;
-        for (key, value) in
-            [("connect", timeouts.connect), ("response", timeouts.response), ("idle", timeouts.idle)]
-        {
+        for (key, value) in [("connect", timeouts.connect), ("response", timeouts.response)] {
             if value.is_zero() {
                 checks.refuse(
                     &here.key("timeouts").key(key),

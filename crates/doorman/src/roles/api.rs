@@ -149,13 +149,13 @@ pub async fn start(config: ApiConfig) -> anyhow::Result<Api> {
     tokio::spawn(upkeep::watch_policies(shared.clone()));
     tokio::spawn(upkeep::tell_refusals(shared.clone()));
     tokio::spawn(upkeep::index(database.clone(), shared.clone()));
-    tokio::spawn(upkeep::sweep(database.clone(), shared.clone()));
     let jobs_config = JobsConfig {
         lease: config.jobs.lease,
         limits: Limits { rows: config.jobs.max_rows, ..Limits::default() },
         ..JobsConfig::default()
     };
     let jobs = Jobs::new(database.clone(), shared.clone(), authenticator.clone(), jobs_config);
+    tokio::spawn(upkeep::sweep(jobs.clone()));
     let runner = Runner::start(jobs.clone(), &writer.id().to_string());
     let states = SinkStates::default();
     let sink_clock = clock.clone();

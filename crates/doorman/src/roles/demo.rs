@@ -4,7 +4,7 @@ use super::demo_files::{self, Sample};
 use super::{api, process, proxy};
 use crate::cli::DemoArgs;
 use crate::config::{self, Environment, Files};
-use anyhow::Context as _;
+use anyhow::{Context as _, bail};
 use doorman_auth::{Authority, Clock, KeyRing, ServiceChange};
 use doorman_core::keys::KeyUse;
 use doorman_core::secret::Secret;
@@ -13,12 +13,14 @@ use doorman_testkit::companies::Companies;
 use doorman_testkit::echo::Echo;
 use doorman_testkit::ldap::{DirectoryFile, EmbeddedLdap, demo_directory_toml};
 use doorman_testkit::serve::Service;
-use std::net::{Ipv4Addr, SocketAddr, TcpListener};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpListener};
 use std::path::Path;
 use std::time::Duration;
 
 const REGIONS: [&str; 2] = ["eu", "us"];
 const SERVICE_ACCOUNT: (&str, &str) = ("reports-ui", "reports-ui-demo");
+/// Says that a directory holds a demo world and nothing else.
+const MARKER: &str = ".doorman-demo";
 const DRAIN: Duration = Duration::from_secs(5);
 
 /// Runs until a signal asks it to stop. `environment` may move the journal to another database.
@@ -27,10 +29,9 @@ const DRAIN: Duration = Duration::from_secs(5);
 /// When it cannot start.
 pub fn run(args: DemoArgs, environment: &Environment) -> anyhow::Result<()> {
     let data = &args.data;
-    if args.reset && data.exists() {
-        std::fs::remove_dir_all(data).with_context(|| format!("cannot delete {}", data.display()))?;
-    }
-    std::fs::create_dir_all(data).with_context(|| format!("cannot make {}", data.display()))?;
+    prepare(data, args.reset)?;
+    // Known before anything is told of it: pages, cookies and tokens name the port.
+    let listen = if args.listen.port() == 0 { free_address(args.listen.ip())? } else { args.listen };
     let runtime = process::control_runtime()?;
     let directory = runtime.block_on(start_directory(data))?;
     write_policies(data)?;
@@ -43,7 +44,7 @@ pub fn run(args: DemoArgs, environment: &Environment) -> anyhow::Result<()> {
         worlds.push(start_region(&runtime, data, region)?);
     }
     let proxies: Vec<_> = worlds.iter().map(|world| (world.region, world.proxy.address())).collect();
-    let file = demo_files::api(data, args.listen, directory.addr(), &proxies)?;
+    let file = demo_files::api(data, listen, directory.addr(), &proxies)?;
     let config: config::ApiConfig = config::load(&file, environment, Files::Checked)?;
     process::start_log(&config.log);
     let running = runtime.block_on(async {
@@ -59,6 +60,26 @@ pub fn run(args: DemoArgs, environment: &Environment) -> anyhow::Result<()> {
         world.proxy.close();
     }
     runtime.block_on(directory.shutdown());
+    Ok(())
+}
+
+/// Makes the directory, or empties it when asked to: only one that the demo began, as the marker in it says.
+fn prepare(data: &Path, reset: bool) -> anyhow::Result<()> {
+    let is_empty = || Ok::<_, std::io::Error>(std::fs::read_dir(data)?.next().is_none());
+    if reset && data.exists() && !is_empty().with_context(|| format!("cannot read {}", data.display()))? {
+        if !data.join(MARKER).exists() {
+            bail!(
+                "{} was not begun by `doorman demo`: --reset would delete what is not the demo's. \
+                 Delete it yourself, or choose another --data",
+                data.display()
+            );
+        }
+        std::fs::remove_dir_all(data).with_context(|| format!("cannot delete {}", data.display()))?;
+    }
+    std::fs::create_dir_all(data).with_context(|| format!("cannot make {}", data.display()))?;
+    if is_empty()? {
+        demo_files::write(&data.join(MARKER), "`doorman demo --reset` may delete this directory.\n")?;
+    }
     Ok(())
 }
 
@@ -89,7 +110,7 @@ fn start_region(
     data: &Path,
     region: &'static str,
 ) -> anyhow::Result<World> {
-    let jwks = free_address()?;
+    let jwks = free_address(Ipv4Addr::LOCALHOST.into())?;
     let (services, samples) = runtime.block_on(start_samples(region, jwks))?;
     let file = demo_files::proxy(data, region, jwks, &samples)?;
     let config = config::load(&file, &Environment::new([]), Files::Checked)?;
@@ -143,8 +164,9 @@ fn loopback(port: u16) -> SocketAddr {
 }
 
 /// A port that was free a moment ago.
-fn free_address() -> anyhow::Result<SocketAddr> {
-    Ok(TcpListener::bind(loopback(0))?.local_addr()?)
+fn free_address(ip: IpAddr) -> anyhow::Result<SocketAddr> {
+    let listener = TcpListener::bind((ip, 0)).with_context(|| format!("cannot listen on {ip}"))?;
+    Ok(listener.local_addr()?)
 }
 
 fn first_screen(address: SocketAddr, data: &Path) -> String {
@@ -170,4 +192,29 @@ fn first_screen(address: SocketAddr, data: &Path) -> String {
          Everything is under {data}: the log (doorman.db, statements/), policies/*.cedar (change one: it is in force\n\
          within a second), directory.toml, keys/, config/. Stop with Ctrl-C.\n\nREADY\n"
     )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_reset_deletes_what_the_demo_began_and_nothing_else() {
+        let dir = tempfile::tempdir().unwrap();
+        let (own, foreign) = (dir.path().join("own"), dir.path().join("foreign"));
+        prepare(&own, true).unwrap();
+        std::fs::write(own.join("doorman.db"), "old").unwrap();
+        prepare(&own, false).unwrap();
+        assert!(own.join("doorman.db").exists());
+        prepare(&own, true).unwrap();
+        assert!(!own.join("doorman.db").exists() && own.join(MARKER).exists());
+
+        std::fs::create_dir(&foreign).unwrap();
+        std::fs::write(foreign.join("thesis.txt"), "years").unwrap();
+        let refused = prepare(&foreign, true).unwrap_err().to_string();
+        assert!(refused.contains("not begun by") && refused.contains("--data"), "{refused}");
+        // Used without --reset, it does not become the demo's either.
+        prepare(&foreign, false).unwrap();
+        assert!(prepare(&foreign, true).is_err() && foreign.join("thesis.txt").exists());
+    }
 }

@@ -5,8 +5,8 @@ use doorman_core::id::AuditId;
 use doorman_core::pass::Claims;
 use doorman_core::receipt::{End, Ended, Frame, Frames, ProxyId};
 use doorman_core::record::{Kind, OutcomeState, Record};
-use doorman_door::DoorShared;
 use doorman_door::journal::Draft;
+use doorman_jobs::run::{Jobs, LateEnd};
 use doorman_store::{Database, ReceiptSource, StoreError, UnknownAttempt};
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
@@ -30,6 +30,8 @@ struct Open {
     /// When its last pass ended.
     expires_ms: u64,
     proxies: BTreeSet<ProxyId>,
+    /// The run and the item that it was for.
+    item: Option<([u8; 16], u64)>,
 }
 
 /// What receipts say of one attempt.
@@ -51,7 +53,8 @@ enum Verdict {
 
 impl Settled {
     /// Looks at every attempt of the last days whose outcome is `unknown`.
-    pub async fn settle(&mut self, database: &Database, shared: &DoorShared) -> Result<(), StoreError> {
+    pub async fn settle(&mut self, jobs: &Jobs) -> Result<(), StoreError> {
+        let (database, shared) = (&jobs.database, &*jobs.door);
         let now_ms = (shared.now_ms)();
         let from_ms = now_ms.saturating_sub(WINDOW_MS);
         self.0 = self.0.split_off(&AuditId::floor_of(from_ms));
@@ -61,31 +64,35 @@ impl Settled {
         loop {
             let attempts = database.unknown_attempts(from_ms, now_ms, after, AT_ONCE).await?;
             let Some(last) = attempts.last().map(|attempt| attempt.id) else { return Ok(()) };
-            self.settle_some(database, shared, &sources, attempts).await?;
+            self.settle_some(jobs, &sources, attempts).await?;
             after = last;
         }
     }
 
     async fn settle_some(
         &mut self,
-        database: &Database,
-        shared: &DoorShared,
+        jobs: &Jobs,
         sources: &HashMap<ProxyId, ReceiptSource>,
         attempts: Vec<UnknownAttempt>,
     ) -> Result<(), StoreError> {
-        let now_ms = (shared.now_ms)();
+        let (database, now_ms) = (&jobs.database, jobs.now_ms());
         let mut open = Vec::new();
         for attempt in attempts.into_iter().filter(|attempt| !self.0.contains(&attempt.id)) {
             open.extend(opened(database, sources, &attempt).await?);
         }
         let found = read_receipts(database, &open).await?;
         let nothing = Found::default();
-        for Open { id, expires_ms, proxies } in open {
+        for Open { id, expires_ms, proxies, item } in open {
             match verdict(found.get(&id).unwrap_or(&nothing), id, expires_ms, &proxies, sources, now_ms) {
                 Verdict::Later => continue,
                 Verdict::Lost => {}
                 Verdict::Ended(state, status, what, proxy) => {
-                    shared.journal.write_later(outcome(id, state, status, what, proxy, now_ms));
+                    // First, so that a crash in between leaves the attempt to be looked at again.
+                    if let Some(item) = item {
+                        let end = status.map_or(LateEnd::NotSent(&what), LateEnd::Answered);
+                        jobs.settle_item(item, id, end).await?;
+                    }
+                    jobs.door.journal.write_later(outcome(id, state, status, what, proxy, now_ms));
                 }
             }
             self.0.insert(id);
@@ -112,7 +119,7 @@ async fn opened(
     }
     let is_read = |proxy| sources.get(proxy).is_some_and(|source| source.complete_ms > expires_ms);
     let is_open = !proxies.is_empty() && proxies.iter().all(is_read);
-    Ok(is_open.then_some(Open { id: attempt.id, expires_ms, proxies }))
+    Ok(is_open.then_some(Open { id: attempt.id, expires_ms, proxies, item: attempt.item }))
 }
 
 async fn read_receipts(database: &Database, open: &[Open]) -> Result<HashMap<AuditId, Found>, StoreError> {

@@ -6,6 +6,7 @@ use doorman_core::id::AuditId;
 use doorman_core::record::{Kind, OutcomeState, Record};
 use doorman_door::DoorShared;
 use doorman_door::journal::Draft;
+use doorman_jobs::run::Jobs;
 use doorman_policy::ReloadOutcome;
 use doorman_store::{Database, StoreError};
 use std::sync::Arc;
@@ -94,15 +95,15 @@ pub async fn index(database: Database, shared: Arc<DoorShared>) {
 
 /// Writes `unknown` for attempts whose writer is gone; one replica at a time.
 /// Then asks the receipts how `unknown` ones ended.
-pub async fn sweep(database: Database, shared: Arc<DoorShared>) {
+pub async fn sweep(jobs: Arc<Jobs>) {
     let holder = holder();
     let mut settled = Settled::default();
     let mut due = tokio::time::interval(Duration::from_secs(5));
     due.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
     loop {
         due.tick().await;
-        let swept = match sweep_once(&database, &shared, &holder).await {
-            Ok(true) => settled.settle(&database, &shared).await,
+        let swept = match sweep_once(&jobs.database, &jobs.door, &holder).await {
+            Ok(true) => settled.settle(&jobs).await,
             Ok(false) => Ok(()),
             Err(error) => Err(error),
         };

@@ -1,135 +1,10 @@
 //! Jobs and their runs, from outside: what is sent, what is accounted for, who may, and what a crash does.
 
-use crate::world::{DEADLINE, World, request};
-use doorman_testkit::raw::Answer;
+use crate::world::{World, job, rows};
 use doorman_testkit::recorder::Reply;
 use serde_json::{Value, json};
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
-
-fn body(answer: &Answer) -> Value {
-    serde_json::from_slice(&answer.body).unwrap_or_default()
-}
-
-/// Rows `{"id": "0"}` and so on.
-fn rows(count: usize) -> Value {
-    (0..count).map(|id| json!({"id": id.to_string()})).collect()
-}
-
-/// A POST to each row's path of `target`, in dave's folder.
-fn job(name: &str, rows: Value) -> Value {
-    json!({
-        "name": name, "folder": "ops",
-        "request": {"region": "eu", "service": "target", "method": "POST", "path": "/items/{{id}}", "body": {"to": "v2", "id": "{{id}}"}},
-        "input": {"rows": rows},
-        "plan": {"concurrency": 8}
-    })
-}
-
-impl World {
-    async fn call(&self, user: &str, method: &str, path: &str, value: &Value) -> (u16, Value) {
-        let request = request(method, path).as_user(user);
-        let request = match value {
-            Value::Null => request,
-            value => request.header("content-type", "application/json").body(value.to_string()),
-        };
-        let answer = self.send(request).await;
-        (answer.status(), body(&answer))
-    }
-
-    async fn made(&self, user: &str, path: &str, value: &Value) -> Value {
-        let (status, made) = self.call(user, "POST", path, value).await;
-        assert!(status == 200 || status == 201, "{status}: {made:#}");
-        made
-    }
-
-    /// Saves the job and starts a run of it.
-    async fn run_of(&self, user: &str, job: &Value) -> String {
-        let made = self.made(user, "/api/v1/jobs", job).await;
-        let path = format!("/api/v1/jobs/{}/runs", made["id"].as_str().unwrap());
-        self.made(user, &path, &json!({})).await["id"].as_str().unwrap().to_owned()
-    }
-
-    async fn run(&self, id: &str) -> Value {
-        let (status, run) = self.call("dave", "GET", &format!("/api/v1/runs/{id}"), &Value::Null).await;
-        assert_eq!(status, 200, "{run}");
-        run
-    }
-
-    /// Waits until the run is as wanted.
-    async fn run_until(&self, id: &str, what: &str, is_so: impl Fn(&Value) -> bool) -> Value {
-        let deadline = tokio::time::Instant::now() + 3 * DEADLINE;
-        loop {
-            let run = self.run(id).await;
-            if is_so(&run) {
-                return run;
-            }
-            assert!(tokio::time::Instant::now() < deadline, "never {what}: {run:#}\n{}", self.api(0).log());
-            tokio::time::sleep(Duration::from_millis(100)).await;
-        }
-    }
-
-    async fn run_until_state(&self, id: &str, state: &str) -> Value {
-        self.run_until(id, state, |run| run["state"] == state).await
-    }
-
-    async fn control(&self, user: &str, id: &str, what: &str) -> (u16, Value) {
-        self.call(user, "POST", &format!("/api/v1/runs/{id}/{what}"), &json!({})).await
-    }
-
-    /// All items of a run.
-    async fn items(&self, id: &str, filter: &str) -> Vec<Value> {
-        let (mut items, mut cursor) = (Vec::new(), String::new());
-        loop {
-            let path = format!("/api/v1/runs/{id}/items?limit=500{filter}{cursor}");
-            let (status, page) = self.call("dave", "GET", &path, &Value::Null).await;
-            assert_eq!(status, 200, "{page}");
-            items.extend(page["items"].as_array().unwrap().clone());
-            match page["next_cursor"].as_str() {
-                Some(next) => cursor = format!("&cursor={next}"),
-                None => return items,
-            }
-        }
-    }
-
-    /// How often each path came to the recorder.
-    fn hits_by_path(&self) -> BTreeMap<String, usize> {
-        let mut hits = BTreeMap::new();
-        for hit in self.recorder().requests().into_iter().filter(|hit| hit.complete) {
-            *hits.entry(hit.target().to_owned()).or_default() += 1;
-        }
-        hits
-    }
-
-    /// Each item of the run stands in the journal as it stands in the list, and what came came with its attempt.
-    async fn assert_accounted(&self, id: &str, count: usize) {
-        let items = self.items(id, "").await;
-        assert_eq!(items.len(), count);
-        let indexes: BTreeSet<_> = items.iter().map(|item| item["index"].as_u64().unwrap()).collect();
-        assert_eq!(indexes.len(), count, "an item is there twice");
-        let attempts = self
-            .entries(|entry| {
-                entry.text("run") == id
-                    && entry.text("kind") == "request"
-                    && entry.text("decision") == "permit"
-            })
-            .await;
-        let by_id: BTreeMap<_, _> =
-            attempts.iter().map(|entry| (entry.text("id").to_owned(), entry)).collect();
-        for item in &items {
-            let Some(audit) = item["audit_id"].as_str() else { continue };
-            let Some(attempt) = by_id.get(audit) else { continue };
-            assert_eq!(attempt.record["item"], item["index"], "{item}");
-            assert_eq!(attempt.text("channel"), "bulk");
-        }
-        let run = self.run(id).await;
-        for state in ["pending", "sending", "done", "failed", "unknown", "skipped"] {
-            let listed = items.iter().filter(|item| item["state"] == state).count();
-            assert_eq!(run["counts"][state], listed, "{state} of {run}");
-        }
-        self.assert_every_hit_was_written_down().await;
-    }
-}
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_run_sends_each_row_once_as_whoever_started_it() {
@@ -274,45 +149,63 @@ async fn a_dry_run_judges_every_item_and_sends_nothing() {
 }
 
 /// A killed replica's items: sent once, or `unknown`; none is forgotten, none is sent twice.
-async fn kill_and_go_on(world: &World, is_idempotent: bool) {
-    world.recorder().always(Reply::ok("{}").pause(Duration::from_millis(20)));
-    let mut job = job("killed", rows(1_500));
-    job["plan"] = json!({"concurrency": 16, "idempotent": is_idempotent});
+async fn kill_and_go_on(world: &World, total: usize, plan: Value) -> Value {
+    world.recorder().always(Reply::ok("{}").pause(Duration::from_millis(10)));
+    let mut job = job("killed", rows(total));
+    job["plan"] = plan;
     let id = world.run_of("dave", &job).await;
-    for floor in [150, 500] {
-        world.run_until(&id, "under way", |run| run["counts"]["done"].as_u64().unwrap() >= floor).await;
+    for part in [5, 2] {
+        let floor = (total / part) as u64;
+        world.run_until(&id, "under way", |run| ended(run) >= floor).await;
         world.api(0).kill();
         world.start_api(0).await;
     }
     let run = world.run_until_state(&id, "done").await;
     let count = |state: &str| run["counts"][state].as_u64().unwrap();
-    assert_eq!(count("done") + count("unknown"), 1_500, "{run:#}");
-    assert_eq!(count("failed") + count("pending") + count("sending"), 0, "{run:#}");
-    let hits = world.hits_by_path();
-    let twice: Vec<_> = hits.iter().filter(|(_, hits)| **hits > 1).collect();
-    if is_idempotent {
-        assert_eq!(count("done"), 1_500, "{run:#}");
-        assert!(twice.len() <= 2 * 16, "{twice:?}");
-    } else {
-        assert!(twice.is_empty(), "sent twice: {twice:?}");
-        assert!(count("unknown") <= 2 * 16, "{run:#}");
-        for item in world.items(&id, "&state=unknown").await {
-            assert!(item["audit_id"].is_string(), "{item}");
-        }
-    }
-    world.assert_accounted(&id, 1_500).await;
+    assert_eq!(ended(&run) + count("unknown"), total as u64, "{run:#}");
+    assert_eq!(count("pending") + count("sending"), 0, "{run:#}");
+    world.assert_accounted(&id, total).await;
+    run
+}
+
+fn ended(run: &Value) -> u64 {
+    run["counts"]["done"].as_u64().unwrap() + run["counts"]["failed"].as_u64().unwrap()
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_replica_killed_twice_forgets_no_item_and_sends_none_twice() {
+async fn a_replica_killed_twice_among_failures_forgets_no_item_and_sends_none_twice() {
     let world = World::plan().api_toml("[jobs]\nlease = \"20s\"\n").start().await;
-    kill_and_go_on(&world, false).await;
+    // One in five fails.
+    for number in 0..2_000 {
+        let no = "HTTP/1.1 500 No\r\ncontent-length: 0\r\n\r\n";
+        world.recorder().next(if number % 5 == 0 { Reply::raw(no) } else { Reply::ok("{}") });
+    }
+    let run = kill_and_go_on(&world, 3_000, json!({"concurrency": 16})).await;
+    let id = run["id"].as_str().unwrap();
+    let hits = world.hits_by_path();
+    let twice: Vec<_> = hits.iter().filter(|(_, hits)| **hits > 1).collect();
+    assert!(twice.is_empty(), "sent twice: {twice:?}");
+    assert!(run["counts"]["unknown"].as_u64().unwrap() <= 2 * 16, "{run:#}");
+    assert!((360..=400).contains(&run["counts"]["failed"].as_u64().unwrap()), "{run:#}");
+    for item in world.items(id, "&state=unknown").await {
+        assert!(item["audit_id"].is_string(), "{item}");
+    }
+    // Failed ones are sent again, once, and those that nobody knows about are not.
+    assert_eq!(world.control("dave", id, "retry-failed").await.0, 200);
+    let run =
+        world.run_until(id, "whole", |run| run["state"] == "done" && run["counts"]["failed"] == 0).await;
+    assert_eq!(ended(&run) + run["counts"]["unknown"].as_u64().unwrap(), 3_000, "{run:#}");
+    assert!(world.hits_by_path().values().all(|hits| *hits <= 2));
+    world.assert_accounted(id, 3_000).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn an_idempotent_run_ends_whole_whoever_is_killed() {
     let world = World::plan().api_toml("[jobs]\nlease = \"20s\"\n").start().await;
-    kill_and_go_on(&world, true).await;
+    let run = kill_and_go_on(&world, 1_500, json!({"concurrency": 16, "idempotent": true})).await;
+    assert_eq!(run["counts"]["done"], 1_500, "{run:#}");
+    let twice = world.hits_by_path().into_values().filter(|hits| *hits > 1).count();
+    assert!(twice <= 2 * 16, "{twice} were sent twice");
     let keys = world.recorder().requests();
     let by_path: BTreeMap<_, BTreeSet<_>> = keys.iter().fold(BTreeMap::new(), |mut all, hit| {
         let key = hit.head.field("idempotency-key").unwrap_or_default().to_owned();

@@ -45,6 +45,7 @@ struct Forged<'a> {
     signed_headers: Vec<(&'a str, &'a str)>,
     sent_headers: Vec<(&'a str, &'a str)>,
     lifetime_ms: i64,
+    fence: u64,
 }
 
 impl Default for Forged<'_> {
@@ -61,6 +62,7 @@ impl Default for Forged<'_> {
             signed_headers: vec![("x-a", "1")],
             sent_headers: vec![("x-a", "1")],
             lifetime_ms: 15_000,
+            fence: 0,
         }
     }
 }
@@ -85,7 +87,7 @@ impl Forger {
             audit_id: AuditId(id),
             expires_ms,
             audience: self.boot,
-            fence: 0,
+            fence: forged.fence,
             method: forged.method,
             region: forged.region,
             service: "target",
@@ -117,7 +119,7 @@ impl Forger {
             audit_id: AuditId(id),
             expires_ms,
             audience_hint: self.boot.0[..4].try_into().unwrap(),
-            fence: 0,
+            fence: forged.fence,
             actor: "user:dave".into(),
             subject: "user:dave".into(),
             body_prefix: match forged.body {
@@ -196,6 +198,33 @@ async fn a_pass_is_good_for_exactly_its_request() {
         assert_eq!(answer.status(), 401, "{what}: {answer:?}");
         assert!(world.recorder().is_untouched(), "{what}");
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_pass_of_whoever_lost_its_items_is_refused_though_it_has_not_expired() {
+    let world = World::start().await;
+    let mut forger = Forger::new(&world).await;
+    let item = |chunk: u64, claim: u64| Forged { fence: chunk << 20 | claim, ..Forged::default() };
+    for (fence, wanted) in [
+        (item(7, 1), 200),
+        // Another replica took the chunk over, and the first wakes up.
+        (item(7, 2), 200),
+        (item(7, 1), 401),
+        (item(7, 2), 200),
+        (item(8, 1), 200),
+        (item(0, 0), 200),
+    ] {
+        let before = world.recorder().requests().len();
+        let answer = forger.send(&fence).await;
+        assert_eq!(answer.status(), wanted, "{:x}: {answer:?}", fence.fence);
+        let more = usize::from(wanted == 200);
+        assert_eq!(world.recorder().requests().len(), before + more, "{:x}", fence.fence);
+    }
+    // What a pass says of it is signed.
+    let mut touched = forger.pass(&item(9, 2));
+    touched.fence += 1;
+    let answer = send_to(forger.proxy, &Forger::bytes(&item(9, 2), &touched.encode())).await;
+    assert_eq!(answer.status(), 401, "{answer:?}");
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -19,6 +19,7 @@ mod load;
 mod process;
 mod relay;
 mod request;
+mod runs;
 mod verdict;
 
 pub use journal::Entry;
@@ -26,6 +27,7 @@ pub use load::Load;
 pub use process::Process;
 pub use relay::Relay;
 pub use request::{Request, get, post, request};
+pub use runs::{job, rows};
 pub use verdict::code_of;
 
 use doorman_auth::{Clock, KeyRing};

@@ -291,7 +291,7 @@ pub fn open_inline(spec: &InputSpec, limits: Limits) -> Result<Option<Reader<'_>
     if given.iter().filter(|is_given| **is_given).count() > 1 {
         problems.add("input", "has more than one of rows, csv and jsonl");
     }
-    if spec.columns.is_some() && spec.csv.is_none() {
+    if spec.columns.is_some() && spec.csv.is_none() && spec.has_rows() {
         problems.add("input.columns", "names the columns of a csv, and there is none");
     }
     let options = |format| Options {

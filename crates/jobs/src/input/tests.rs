@@ -176,7 +176,7 @@ impl Read for Endless {
 }
 
 #[test]
-fn a_million_rows_are_read_as_they_come() {
+fn two_hundred_thousand_rows_are_read_as_they_come() {
     let source =
         io::Cursor::new(b"id,name\n".to_vec()).chain(Endless { next: 0, last: 200_000, held: Vec::new() });
     let reader = Reader::open(source, &Options::new(Format::Csv)).unwrap();

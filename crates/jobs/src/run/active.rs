@@ -13,8 +13,9 @@ use doorman_core::rollout::{Counts, ItemState, RunState};
 use doorman_door::caller::by_session;
 use doorman_door::journal::Draft;
 use doorman_door::{Caller, ItemVerdict};
+use doorman_policy::{Resource, action};
 use doorman_store::{Chunk, HolderShare, ItemEnd, RunRow, RunStep, StoreError};
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 use tokio::sync::watch;
@@ -31,7 +32,6 @@ const SETTLE_AT_ONCE: usize = 256;
 /// A chunk that this replica holds.
 struct Held {
     first: u64,
-    size: u64,
     fence: u64,
     /// Items of it that are here: to be sent, waiting, or in flight.
     left: u64,
@@ -61,6 +61,8 @@ pub(crate) struct Active {
     caller: Option<Arc<Caller>>,
     pace: Pace,
     held: Vec<Held>,
+    /// Chunks that others hold by now, of which something ended here.
+    foreign: BTreeSet<u64>,
     ready: VecDeque<Ready>,
     delayed: Vec<(u64, Ready)>,
     /// Items whose place in the database must be looked at.
@@ -98,6 +100,7 @@ impl Active {
             caller: None,
             pace: Pace::new(),
             held: Vec::new(),
+            foreign: BTreeSet::new(),
             ready: VecDeque::new(),
             delayed: Vec::new(),
             fenced: Vec::new(),
@@ -157,8 +160,12 @@ impl Active {
         if !self.is_running() {
             return;
         }
-        let Some(caller) = self.caller.clone() else { return };
         let now_ms = self.jobs.now_ms();
+        let Some(caller) = self.caller.clone() else { return };
+        if !caller.is_live(now_ms) {
+            // What the directory says of them is to be asked anew.
+            return self.look_soon();
+        }
         for at in (0..self.delayed.len()).rev() {
             if self.delayed.get(at).is_some_and(|(due, _)| *due <= now_ms) {
                 let (_, ready) = self.delayed.swap_remove(at);
@@ -240,8 +247,7 @@ impl Active {
             Some(Err(error)) => return tracing::warn!(%error, "items could not be claimed"),
         };
         let is_idempotent = self.layout.rollout.plan().is_idempotent;
-        let mut held =
-            Held { first: chunk.first_item, size: chunk.size, fence: chunk.fence, left: 0, is_dirty: true };
+        let mut held = Held { first: chunk.first_item, fence: chunk.fence, left: 0, is_dirty: true };
         let none: Arc<str> = "{}".into();
         for item in &chunk.items {
             let row = self.layout.rollout.place(item.item).and_then(|place| rows.get(&place.row));
@@ -291,15 +297,22 @@ impl Active {
             }
             Landing::Unavailable => self.delayed.push((unavailable_until(now_ms), ready)),
             Landing::Fenced => self.fenced.push(ready),
-            Landing::Ended(why) => {
+            Landing::Ended => {
+                // Nothing was sent. Who looks finds out why, or that it was but time to look.
                 self.ready.push_front(ready);
-                self.halt(&why);
+                self.look_soon();
             }
             Landing::Closing => {
                 self.is_closing = true;
                 self.leave(ready.chunk);
             }
         }
+    }
+
+    /// Sends nothing more before it is known by whose right.
+    fn look_soon(&mut self) {
+        self.caller = None;
+        self.looked = self.looked.checked_sub(LOOK).unwrap_or(self.looked);
     }
 
     fn conclude(&mut self, mut ready: Ready, verdict: ItemVerdict) {
@@ -362,9 +375,13 @@ impl Active {
     }
 
     fn leave(&mut self, chunk: u64) {
-        if let Some(held) = self.held.iter_mut().find(|held| held.first == chunk) {
-            held.left = held.left.saturating_sub(1);
-            held.is_dirty = true;
+        match self.held.iter_mut().find(|held| held.first == chunk) {
+            Some(held) => {
+                held.left = held.left.saturating_sub(1);
+                held.is_dirty = true;
+            }
+            // What was in flight when the lease lapsed has ended, and may have been counted as unknown.
+            None => drop(self.foreign.insert(chunk)),
         }
     }
 
@@ -410,7 +427,8 @@ impl Active {
         if is_stopping {
             return Ok(!(self.held.is_empty() || (self.is_closing && self.flying.is_empty())));
         }
-        Ok(self.row.is_open || !self.held.is_empty())
+        let is_idle = self.held.is_empty() && self.flying.is_empty() && self.foreign.is_empty();
+        Ok(self.row.is_open || !is_idle)
     }
 
     /// Takes over what others made of the run.
@@ -440,7 +458,8 @@ impl Active {
         if !matches!(self.progress.run.state, RunState::Running | RunState::Waiting | RunState::Queued) {
             return Ok(());
         }
-        match self.find_caller().await {
+        let caller = self.find_caller().await;
+        match caller.and_then(|caller| self.check_right(&caller).map(|()| caller).map_err(Some)) {
             Ok(caller) => self.caller = Some(caller),
             Err(Some(why)) => {
                 self.caller = None;
@@ -490,6 +509,20 @@ impl Active {
         let policies = self.jobs.door.policies.current();
         let caller = by_session(&policies, session, spec.client_ip);
         caller.map(Arc::new).map_err(|refusal| Some(refusal.audit_reason))
+    }
+
+    /// Whether the run could be started as it is now: who lost that right sends nothing more by what was begun with it.
+    fn check_right(&self, caller: &Caller) -> Result<(), String> {
+        let (id, folder) = (show_id(&self.row.job), &*self.layout.spec.job.folder);
+        let policies = self.jobs.door.policies.current();
+        let resource = Resource::Job { id: &id, folder };
+        match policies.decide(caller.policy_subject(), action::JOB_RUN, resource).permit {
+            true => Ok(()),
+            false => Err(format!(
+                "policy does not permit {} to run jobs in {folder} any more",
+                caller.subject_text()
+            )),
+        }
     }
 
     /// Halts the run for a reason that no person gave.
@@ -550,6 +583,10 @@ impl Active {
     /// Counts the chunks that have moved; those that have ended are let go.
     async fn count(&mut self) -> Result<(), StoreError> {
         let run = self.row.id;
+        while let Some(first) = self.foreign.first().copied() {
+            self.jobs.database.count_chunk(&run, first, None).await?;
+            self.foreign.remove(&first);
+        }
         if self.progress.run.state == RunState::Cancelled {
             self.jobs.database.skip_pending(&run).await?;
         }
@@ -559,13 +596,13 @@ impl Active {
                 continue;
             }
             held.is_dirty = false;
-            let (first, size, fence) = (held.first, held.size, held.fence);
+            let (first, fence) = (held.first, held.fence);
             let is_left = held.left == 0;
-            let counts = self.jobs.database.count_chunk(&run, (first, size), fence, false).await?;
+            let counts = self.jobs.database.count_chunk(&run, first, None).await?;
             let has_ended = counts.pending + counts.sending == 0;
             // Nothing of it is here, and nothing of it is in flight: whoever wants may take it.
             if is_left && !has_ended && counts.sending == 0 {
-                self.jobs.database.count_chunk(&run, (first, size), fence, true).await?;
+                self.jobs.database.count_chunk(&run, first, Some(fence)).await?;
             }
             if is_left && (has_ended || counts.sending == 0) {
                 self.held.swap_remove(at);

@@ -49,8 +49,8 @@ pub(crate) enum Landing {
     Unavailable,
     /// The item is not this replica's to send, or was sent already.
     Fenced,
-    /// Whoever the run acts for may not act any more.
-    Ended(String),
+    /// Whoever the run acts for may not act any more, or has to be looked up anew.
+    Ended,
     /// The process is stopping; nobody knows.
     Closing,
 }
@@ -264,7 +264,7 @@ fn uncommitted(watch: &Watch, delivery: &Delivery) -> Landing {
         Code::AuditUnavailable | Code::DirectoryUnavailable | Code::Throttled => Landing::Unavailable,
         Code::Conflict => Landing::Fenced,
         Code::TokenRevoked | Code::TokenExpired | Code::Unauthenticated | Code::DelegationRefused => {
-            Landing::Ended(code.title().to_owned())
+            Landing::Ended
         }
         Code::RegionUnavailable | Code::ServiceUnreachable | Code::Timeout => {
             Landing::Settle(watch.verdict_of(AttemptEnd::NotSent, error), delivery.audit_id)

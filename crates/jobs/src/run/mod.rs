@@ -8,12 +8,14 @@ mod control;
 mod item;
 mod pace;
 mod runner;
+mod settle;
 mod spec;
 mod start;
 mod timetable;
 
 pub use control::{CommandError, Commander};
 pub use runner::Runner;
+pub use settle::LateEnd;
 pub use spec::{Layout, Progress, RunSpec, Share};
 pub use start::{StartError, StartRequest};
 

@@ -4,8 +4,8 @@
 //! before can commit nothing more for it; a commit of theirs that is under way either comes first, and the claim then
 //! sees its items as `sending`, or is refused.
 
-use crate::driver::{Row, Value, args, retrying};
-use crate::journal::from_stored;
+use crate::driver::{Row, Tx, Value, args, retrying};
+use crate::journal::{ItemEnd, from_stored, stored};
 use crate::{Database, StoreError};
 use doorman_core::rollout::{Counts, ItemState};
 
@@ -137,48 +137,61 @@ impl Database {
         self.pool.rows(sql, args![run, holder]).await?.iter().map(|row| row.uint(0)).collect()
     }
 
-    /// Counts a chunk's items anew, closes it when all have ended, and gives it back when `releases`, to be claimed
-    /// again at once. Only counts when another has it.
+    /// Counts a chunk's items anew, whoever holds it, and closes it when all have ended. With `releases`, the fencing number
+    /// of whoever held it, it is given back, to be claimed again at once.
     pub async fn count_chunk(
         &self,
         run: &[u8; 16],
-        chunk: (u64, u64),
-        fence: u64,
-        releases: bool,
+        first_item: u64,
+        releases: Option<u64>,
     ) -> Result<Counts, StoreError> {
-        let (first_item, size) = chunk;
+        retrying!(self.try_count(run, first_item, releases))
+    }
+
+    async fn try_count(
+        &self,
+        run: &[u8; 16],
+        first_item: u64,
+        releases: Option<u64>,
+    ) -> Result<Counts, StoreError> {
         let mut tx = self.pool.begin().await?;
-        let sql =
-            "SELECT state, COUNT(*) FROM run_item WHERE run = ? AND item >= ? AND item < ? GROUP BY state";
-        let mut counts = [0u64; 6];
-        for row in tx.rows(sql, args![run, first_item, first_item + size]).await? {
-            let state = from_stored(row.int(0)?)?;
-            if let Some(count) = counts.get_mut(state as usize) {
-                *count = row.uint(1)?;
-            }
-        }
-        let [pending, sending, done, failed, unknown, skipped] = counts;
-        let is_open = pending + sending > 0;
-        let sql = "UPDATE run_chunk SET pending = ?, sending = ?, done = ?, failed = ?, unknown = ?, skipped = ?, \
-             is_open = ? WHERE run = ? AND first_item = ? AND fence = ?";
-        let args = args![pending, sending, done, failed, unknown, skipped, is_open, run, first_item, fence];
-        tx.execute(sql, args).await?;
-        if releases {
+        let counts = count(&mut tx, run, first_item).await?;
+        if let Some(fence) = releases {
             let sql = "UPDATE run_chunk SET until_ms = 0 WHERE run = ? AND first_item = ? AND fence = ?";
             tx.execute(sql, args![run, first_item, fence]).await?;
         }
         tx.commit().await?;
-        Ok(Counts { pending, sending, done, failed, unknown, skipped })
+        Ok(counts)
+    }
+
+    /// Ends an item whose attempt's end became known after nobody waited for it any more, and counts its chunk, in one
+    /// transaction. An item that has ended otherwise, or has another attempt by now, is left as it is.
+    pub async fn settle_late(&self, end: &ItemEnd) -> Result<(), StoreError> {
+        retrying!(self.try_settle_late(end))
+    }
+
+    async fn try_settle_late(&self, end: &ItemEnd) -> Result<(), StoreError> {
+        let mut tx = self.pool.begin().await?;
+        let sql = "SELECT first_item FROM run_chunk WHERE run = ? AND first_item <= ? ORDER BY first_item DESC LIMIT 1";
+        let Some(row) = tx.row(sql, args![end.run, end.item]).await? else { return Ok(()) };
+        let first_item = row.uint(0)?;
+        lock(&mut tx, &end.run, first_item).await?;
+        let sql = "UPDATE run_item SET state = ?, status = ?, error = ?, due_ms = NULL \
+             WHERE run = ? AND item = ? AND audit = ? AND state IN (1, 4)";
+        let args = args![stored(end.state), end.status, end.error.as_deref(), end.run, end.item, end.audit.0];
+        tx.execute(sql, args).await?;
+        count(&mut tx, &end.run, first_item).await?;
+        tx.commit().await
     }
 
     /// Leaves out what is still pending of a run that was cancelled.
     pub async fn skip_pending(&self, run: &[u8; 16]) -> Result<(), StoreError> {
-        let sql = "SELECT first_item, size, fence FROM run_chunk WHERE run = ? AND is_open = 1";
+        let sql = "SELECT first_item, size FROM run_chunk WHERE run = ? AND is_open = 1";
         for row in self.pool.rows(sql, args![run]).await? {
-            let (first_item, size, fence) = (row.uint(0)?, row.uint(1)?, row.uint(2)?);
+            let (first_item, size) = (row.uint(0)?, row.uint(1)?);
             let sql = "UPDATE run_item SET state = 5 WHERE run = ? AND item >= ? AND item < ? AND state = 0";
             self.pool.execute(sql, args![run, first_item, first_item + size]).await?;
-            self.count_chunk(run, (first_item, size), fence, false).await?;
+            self.count_chunk(run, first_item, None).await?;
         }
         Ok(())
     }
@@ -188,7 +201,8 @@ impl Database {
         let sql = "SELECT first_item FROM run_chunk WHERE run = ? AND (failed > 0 OR unknown > 0) ORDER BY first_item";
         let mut opened = 0;
         for row in self.pool.rows(sql, args![run]).await? {
-            opened += self.reopen_chunk(run, row.uint(0)?, with_unknown).await?;
+            let first_item = row.uint(0)?;
+            opened += retrying!(self.reopen_chunk(run, first_item, with_unknown))?;
         }
         Ok(opened)
     }
@@ -200,23 +214,21 @@ impl Database {
         with_unknown: bool,
     ) -> Result<u64, StoreError> {
         let mut tx = self.pool.begin().await?;
-        let sql = "SELECT size FROM run_chunk WHERE run = ? AND first_item = ?";
-        let Some(row) = tx.row(sql, args![run, first_item]).await? else { return Ok(0) };
-        let end = first_item + row.uint(0)?;
+        let Some(end) = lock(&mut tx, run, first_item).await? else { return Ok(0) };
         let sql = "UPDATE run_item SET state = 0, due_ms = NULL WHERE run = ? AND item >= ? AND item < ? AND state = ?";
-        let failed = tx.execute(sql, args![run, first_item, end, 3u32]).await?;
-        let unknown =
-            if with_unknown { tx.execute(sql, args![run, first_item, end, 4u32]).await? } else { 0 };
-        let opened = failed + unknown;
-        if opened > 0 {
-            // A chunk that had ended is nobody's: whoever held it last would otherwise prolong it and never look at it. MySQL
-            // assigns from left to right, so `is_open` comes last.
-            let sql = "UPDATE run_chunk SET failed = failed - ?, unknown = unknown - ?, pending = pending + ?, \
-                 until_ms = CASE WHEN is_open = 0 THEN 0 ELSE until_ms END, is_open = 1 WHERE run = ? AND first_item = ?";
-            tx.execute(sql, args![failed, unknown, opened, run, first_item]).await?;
+        let failed = tx.execute(sql, args![run, first_item, end, stored(ItemState::Failed)]).await?;
+        let unknown = match with_unknown {
+            true => tx.execute(sql, args![run, first_item, end, stored(ItemState::Unknown)]).await?,
+            false => 0,
+        };
+        if failed + unknown > 0 {
+            // A chunk that had ended is nobody's: whoever held it last would otherwise prolong it and never look at it.
+            let sql = "UPDATE run_chunk SET until_ms = 0 WHERE run = ? AND first_item = ? AND is_open = 0";
+            tx.execute(sql, args![run, first_item]).await?;
         }
+        count(&mut tx, run, first_item).await?;
         tx.commit().await?;
-        Ok(opened)
+        Ok(failed + unknown)
     }
 
     /// How many replicas work on a run, and the place of `holder` among them.
@@ -233,6 +245,30 @@ impl Database {
         let place = count(others.iter().filter(|other| other.as_str() < holder).count());
         Ok(HolderShare { holders: count(others.len()) + 1, place })
     }
+}
+
+/// Keeps a chunk as it is until the transaction ends; gives the first item behind it, if it is there.
+async fn lock(tx: &mut Tx, run: &[u8; 16], first_item: u64) -> Result<Option<u64>, StoreError> {
+    let lock = tx.dialect().for_update();
+    let sql = format!("SELECT size FROM run_chunk WHERE run = ? AND first_item = ?{lock}");
+    tx.row(sql, args![run, first_item]).await?.map(|row| Ok(first_item + row.uint(0)?)).transpose()
+}
+
+/// Counts a chunk's items. Of two that count, the second sees what the first saw, or later.
+async fn count(tx: &mut Tx, run: &[u8; 16], first_item: u64) -> Result<Counts, StoreError> {
+    let Some(end) = lock(tx, run, first_item).await? else { return Ok(Counts::default()) };
+    let sql = "SELECT state, COUNT(*) FROM run_item WHERE run = ? AND item >= ? AND item < ? GROUP BY state";
+    let mut counts = Counts::default();
+    for row in tx.rows(sql, args![run, first_item, end]).await? {
+        *counts.get_mut(from_stored(row.int(0)?)?) = row.uint(1)?;
+    }
+    let Counts { pending, sending, done, failed, unknown, skipped } = counts;
+    let is_open = pending + sending > 0;
+    let sql = "UPDATE run_chunk SET pending = ?, sending = ?, done = ?, failed = ?, unknown = ?, skipped = ?, \
+         is_open = ? WHERE run = ? AND first_item = ?";
+    let args = args![pending, sending, done, failed, unknown, skipped, is_open, run, first_item];
+    tx.execute(sql, args).await?;
+    Ok(counts)
 }
 
 fn read_item(row: &Row) -> Result<ChunkItem, StoreError> {

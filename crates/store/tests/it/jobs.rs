@@ -13,6 +13,7 @@ contract! {
     a_claim_takes_over_what_a_lapsed_lease_left
     only_running_runs_give_new_items_and_only_released_ones
     items_are_listed_by_state_and_counted_by_chunk
+    what_a_receipt_tells_later_moves_the_item_and_its_count_together_and_once
     of_two_changes_of_one_run_the_second_must_look_again
     jobs_keep_their_history_and_names_are_unique_in_a_folder
     an_input_is_there_whole_or_not_at_all
@@ -181,8 +182,7 @@ async fn items_are_listed_by_state_and_counted_by_chunk(kind: Kind) {
         chunks.push(chunk);
     }
     for chunk in &chunks {
-        let place = (chunk.first_item, chunk.size);
-        let counts = rig.database.count_chunk(&RUN, place, chunk.fence, true).await.unwrap();
+        let counts = rig.database.count_chunk(&RUN, chunk.first_item, Some(chunk.fence)).await.unwrap();
         assert_eq!(counts.total(), 100);
     }
     let counts = rig.database.count_items(&RUN, 0, 1_000).await.unwrap();
@@ -197,6 +197,36 @@ async fn items_are_listed_by_state_and_counted_by_chunk(kind: Kind) {
     rig.database.skip_pending(&RUN).await.unwrap();
     let counts = rig.database.count_items(&RUN, 0, 1_000).await.unwrap();
     assert_eq!((counts.skipped, counts.pending), (4, 0));
+}
+
+async fn what_a_receipt_tells_later_moves_the_item_and_its_count_together_and_once(kind: Kind) {
+    let rig = Rig::new(kind).await;
+    let mut writer = Writer::new(1);
+    let mut journal = writer.open(&rig.database).await;
+    rig.database.insert_run(&run(4, 4)).await.unwrap();
+    let first = claim(&rig, "a", NOW, 2).await.unwrap();
+    let second = claim(&rig, "b", NOW, 2).await.unwrap();
+    let marks = [mark(&first, 0), mark(&first, 1), mark(&second, 2), mark(&second, 3)];
+    let ids = commit(&mut writer, &mut journal, &marks, &[]).await.unwrap();
+    for chunk in [&first, &second] {
+        let items = [chunk.first_item, chunk.first_item + 1];
+        let unknown = items.map(|item| end(item, ids[item as usize], ItemState::Unknown));
+        rig.database.settle_items(chunk.fence, &unknown).await.unwrap();
+        rig.database.count_chunk(&RUN, chunk.first_item, None).await.unwrap();
+    }
+    let counts = async || rig.database.count_items(&RUN, 0, 4).await.unwrap();
+    assert_eq!(counts().await, Counts { unknown: 4, ..Counts::default() });
+    for _ in 0..2 {
+        rig.database.settle_late(&end(3, ids[3], ItemState::Done)).await.unwrap();
+        rig.database.settle_late(&end(0, ids[0], ItemState::Failed)).await.unwrap();
+        assert_eq!(counts().await, Counts { done: 1, failed: 1, unknown: 2, ..Counts::default() });
+    }
+    // Of another attempt than the item's last, or of an item that ended: nothing.
+    rig.database.settle_late(&end(1, ids[2], ItemState::Done)).await.unwrap();
+    rig.database.settle_late(&end(3, ids[3], ItemState::Failed)).await.unwrap();
+    assert_eq!(counts().await, Counts { done: 1, failed: 1, unknown: 2, ..Counts::default() });
+    assert_eq!(rig.database.reopen_failed(&RUN, true).await.unwrap(), 3);
+    assert_eq!(counts().await, Counts { done: 1, pending: 3, ..Counts::default() });
 }
 
 async fn of_two_changes_of_one_run_the_second_must_look_again(kind: Kind) {
