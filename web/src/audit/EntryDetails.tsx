@@ -8,7 +8,8 @@ import { Time, formatSpan } from '../components/Time';
 import { openLogged } from '../request/History';
 import { Inert } from './Inert';
 import { RetryModal } from './RetryModal';
-import { type Entry, canRetry, formatBytes, outcomeOf, placeOf, shortName, showBody, titleOf } from './entry';
+import { type Entry, canRetry, outcomeOf, placeOf, shortName, showBody, titleOf } from './entry';
+import { formatBytes } from '../components/bytes';
 
 export function EntryDetails({ entry, onRetried }: { entry: Entry; onRetried?: () => void }) {
   const [retrying, setRetrying] = useState(false);

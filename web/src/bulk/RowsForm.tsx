@@ -3,7 +3,7 @@ import { Alert, Box, Button, Checkbox, FileButton, Group, List, Select, Stack, T
 import { IconAlertTriangle, IconFileUpload } from '@tabler/icons-react';
 import { type DragEvent, useState } from 'react';
 import { Inert } from '../audit/Inert';
-import { formatBytes } from '../audit/entry';
+import { formatBytes } from '../components/bytes';
 import { type Draft, isTooLarge, usedNames } from './draft';
 import { type Column, type Duplicates, JSON_LINES, type ParsedRows, columnError } from './rows';
 

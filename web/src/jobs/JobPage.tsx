@@ -5,7 +5,7 @@ import { IconFileUpload, IconFlask, IconPlayerPlay } from '@tabler/icons-react';
 import { useMutation, useQuery, useQueryClient } from '@tanstack/react-query';
 import { useMemo, useState } from 'react';
 import { useNavigate, useParams, useSearchParams } from 'react-router';
-import { formatBytes } from '../audit/entry';
+import { formatBytes } from '../components/bytes';
 import { useFolders } from '../bulk/BulkPage';
 import { PlanForm } from '../bulk/PlanForm';
 import { RequestForm } from '../bulk/RequestForm';

@@ -18,6 +18,8 @@ export default function OutcomeChart({ samples }: { samples: Sample[] }) {
   const data = samples.map((sample) => ({ ...sample, at: sample.at - from }));
   return (
     <AreaChart
+      // The library stacks in the order in which areas appeared, so one that joins later would go on top.
+      key={series.map(({ name }) => name).join()}
       h={220}
       data={data}
       dataKey="at"

@@ -4,7 +4,7 @@ import { useDebouncedValue } from '@mantine/hooks';
 import { IconArrowDown, IconArrowUp, IconDownload, IconSearch } from '@tabler/icons-react';
 import { useEffect, useMemo, useState } from 'react';
 import type { Answer } from '../exchange';
-import { formatBytes } from './format';
+import { formatBytes } from '../../components/bytes';
 import type { Lines, Opened } from './body.worker';
 import { HexView } from './HexView';
 import { LinesView } from './LinesView';

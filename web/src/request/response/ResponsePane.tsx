@@ -9,7 +9,8 @@ import { ProblemAlert } from '../../components/ProblemAlert';
 import { type Answer, type Exchange, cancel, useExchange } from '../exchange';
 import { BodyView } from './BodyView';
 import { type InstanceAnswer, findOdd, readAnswers } from './compare';
-import { colorOf, formatBytes, formatMs } from './format';
+import { colorOf, formatMs } from './format';
+import { formatBytes } from '../../components/bytes';
 import { TimingView } from './Timing';
 
 export function ResponsePane({ tab, name }: { tab: string; name: string }) {
