@@ -109,13 +109,13 @@ def statement_keys(jwks):
 
 
 def claims_bytes(c):
-    out = b"\x01" + c["audit_id"] + struct.pack(">Q", c["expires_ms"]) + c["audience"] + struct.pack(">Q", c["fence"])
+    out = b"\x02" + c["audit_id"] + struct.pack(">Q", c["expires_ms"]) + c["audience"] + struct.pack(">Q", c["fence"])
     for name in ("method", "region", "service", "selector", "actor", "subject"):
         text = c[name].encode()
         out += struct.pack(">H", len(text)) + text
-    path, query = c["path"].encode(), (c["query"] or "").encode()
+    path, query = c["path"].encode(), c["query"]
     out += struct.pack(">I", len(path)) + path
-    out += bytes([c["query"] is not None]) + struct.pack(">I", len(query)) + query
+    out += b"\0" * 33 if query is None else b"\x01" + sha256(query.encode())
     kind, length, digest = c["body"]
     return out + c["headers"] + bytes([kind]) + struct.pack(">Q", length) + digest
 

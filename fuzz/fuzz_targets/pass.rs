@@ -7,7 +7,7 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use doorman_core::id::AuditId;
 use doorman_core::keys::{PublicKey, SigningKey};
 use doorman_core::merkle::{Tree, leaf_hash};
-use doorman_core::pass::{BodyClaim, BootId, Claims, Pass};
+use doorman_core::pass::{BodyClaim, BootId, Claims, Pass, query_digest};
 use doorman_core::sha256;
 use doorman_core::statement::{self, Statement, WriterId};
 use libfuzzer_sys::fuzz_target;
@@ -80,7 +80,7 @@ fn claims<'a>(
         service: "echo",
         selector: "any",
         path: "/a",
-        query: Some("x=1"),
+        query: query_digest(Some("x=1")),
         headers: [1; 32],
         body: body.unwrap_or(whole),
         actor,

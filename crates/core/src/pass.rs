@@ -15,7 +15,7 @@ pub const HEADER: &str = "doorman-pass";
 /// A pass is good for at most this long.
 pub const MAX_LIFETIME_MS: u64 = 30_000;
 
-const CLAIMS_VERSION: u8 = 1;
+const CLAIMS_VERSION: u8 = 2;
 const PASS_VERSION: u8 = 1;
 /// Longest header value that is looked at.
 const MAX_TEXT: usize = 8 * 1024;
@@ -83,8 +83,8 @@ pub struct Claims<'a> {
     pub selector: &'a str,
     /// Path as received.
     pub path: &'a str,
-    /// Query as received.
-    pub query: Option<&'a str>,
+    /// [`query_digest`] of the query: claims are kept, and a query may hold secrets.
+    pub query: Option<Digest>,
     /// [`crate::header::digest`] of the forwarded headers.
     pub headers: Digest,
     /// What binds the body.
@@ -95,15 +95,18 @@ pub struct Claims<'a> {
     pub subject: &'a str,
 }
 
+/// The SHA-256 of a query as received, without `?`.
+pub fn query_digest(query: Option<&str>) -> Option<Digest> {
+    query.map(|query| sha256(query.as_bytes()))
+}
+
 impl Claims<'_> {
     /// Where [`Claims::audit_id`] stands in the bytes: the journal's writer fills it in.
     pub const AUDIT_ID_AT: std::ops::Range<usize> = 1..17;
 
     /// The bytes that are hashed into the leaf.
     pub fn to_bytes(&self) -> Vec<u8> {
-        let mut out = Vec::with_capacity(
-            192 + self.path.len() + self.query.map_or(0, str::len) + self.actor.len() + self.subject.len(),
-        );
+        let mut out = Vec::with_capacity(224 + self.path.len() + self.actor.len() + self.subject.len());
         out.push(CLAIMS_VERSION);
         out.extend_from_slice(&self.audit_id.0);
         out.extend_from_slice(&self.expires_ms.to_be_bytes());
@@ -114,7 +117,7 @@ impl Claims<'_> {
         }
         put_long(&mut out, self.path.as_bytes());
         out.push(u8::from(self.query.is_some()));
-        put_long(&mut out, self.query.unwrap_or_default().as_bytes());
+        out.extend_from_slice(&self.query.unwrap_or_default());
         out.extend_from_slice(&self.headers);
         let (whole, length, digest) = match &self.body {
             BodyClaim::Whole(length, digest) => (0, length, digest),
@@ -145,9 +148,9 @@ impl Claims<'_> {
             reader.short_str()?,
         ];
         let path = reader.long_str()?;
-        let query = match (reader.flag()?, reader.long_str()?) {
+        let query = match (reader.flag()?, reader.digest()?) {
             (true, query) => Some(query),
-            (false, "") => None,
+            (false, nothing) if nothing == Digest::default() => None,
             (false, _) => return None,
         };
         let headers = reader.digest()?;

@@ -11,7 +11,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use doorman_core::header;
 use doorman_core::id::AuditId;
-use doorman_core::pass::{BodyClaim, Claims};
+use doorman_core::pass::{BodyClaim, Claims, query_digest};
 use doorman_core::record::{HeaderValue, Headers, Kind, Record};
 use doorman_core::target::Target;
 use doorman_store::ItemMark;
@@ -231,7 +231,7 @@ pub(crate) fn draft(
         service: target.service(),
         selector: target.selector().as_str(),
         path: target.path(),
-        query: target.query(),
+        query: query_digest(target.query()),
         headers: header::digest(headers.iter().map(|(name, value)| (name.as_str(), value.as_bytes()))),
         body: claim,
         actor: caller.actor_text(),

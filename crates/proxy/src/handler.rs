@@ -118,7 +118,7 @@ impl ProxyHandler {
             service: target.service(),
             selector: target.selector().as_str(),
             path: target.path(),
-            query: target.query(),
+            query: pass::query_digest(target.query()),
             headers: header::digest(bound_headers(&parts.headers)),
             body: body.claim,
             actor: &pass.actor,

@@ -4,7 +4,7 @@
 use std::borrow::Cow;
 
 use doorman_core::id::{AuditId, IdSequence};
-use doorman_core::pass::{BodyClaim, BootId, Claims};
+use doorman_core::pass::{BodyClaim, BootId, Claims, query_digest};
 use doorman_core::record::{HeaderValue, Kind, OutcomeState, Record};
 
 /// Values that filters ask for, and how often each occurs.
@@ -174,7 +174,7 @@ fn claims<'a>(record: &'a Record<'static>, dice: &Dice) -> Claims<'a> {
         service: text(&record.service),
         selector: text(&record.instance),
         path: text(&record.path),
-        query: record.query.as_deref(),
+        query: query_digest(record.query.as_deref()),
         headers: [dice.roll(18, 256) as u8; 32],
         body: BodyClaim::empty(),
         actor: text(&record.actor),

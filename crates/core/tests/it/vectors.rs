@@ -6,7 +6,7 @@ use base64::engine::general_purpose::STANDARD;
 use doorman_core::id::IdSequence;
 use doorman_core::keys::{KeyUse, PublicKeys, SigningKey};
 use doorman_core::merkle::{Tree, leaf_hash};
-use doorman_core::pass::{BodyClaim, BootId, Claims, Pass};
+use doorman_core::pass::{BodyClaim, BootId, Claims, Pass, query_digest};
 use doorman_core::record::{HeaderValue, Kind, OutcomeState, Record};
 use doorman_core::statement::{self, Statement, WriterId, peers_digest};
 use doorman_core::{header, sha256};
@@ -146,7 +146,7 @@ fn vectors() -> Value {
             service: sample.service,
             selector: sample.selector,
             path: sample.path,
-            query: sample.query,
+            query: query_digest(sample.query),
             headers,
             body: sample.body_claim(),
             actor: sample.actor,

@@ -4,7 +4,7 @@ use crate::world::{DEADLINE, World, get, post, request};
 use doorman_core::id::AuditId;
 use doorman_core::keys::{KeyUse, SigningKey};
 use doorman_core::merkle::{Tree, leaf_hash};
-use doorman_core::pass::{BodyClaim, BootId, Claims, Pass};
+use doorman_core::pass::{BodyClaim, BootId, Claims, Pass, query_digest};
 use doorman_core::statement::{self, Statement, WriterId};
 use doorman_core::token::sign_control;
 use doorman_core::{header, sha256};
@@ -93,7 +93,7 @@ impl Forger {
             service: "target",
             selector: forged.selector,
             path: forged.path,
-            query: forged.query,
+            query: query_digest(forged.query),
             headers: header::digest(
                 forged.signed_headers.iter().map(|(name, value)| (*name, value.as_bytes())),
             ),
