@@ -2,6 +2,7 @@
 
 use crate::dialect::Dialect;
 use crate::driver::{Pool, SqliteFile};
+use crate::index::sqlite::CHECKPOINT_PAGES;
 use crate::index::sqlite::IndexLink;
 use crate::migration::{self, Part};
 use crate::{Journal, StoreError};
@@ -75,7 +76,7 @@ impl Database {
                 let derived = options
                     .filename(file)
                     .synchronous(SqliteSynchronous::Normal)
-                    .pragma("wal_autocheckpoint", "1000");
+                    .pragma("wal_autocheckpoint", CHECKPOINT_PAGES.to_string());
                 let index = match config.creates {
                     true => limits(config).connect_with(derived).await?,
                     false => limits(config).connect_lazy_with(derived),
@@ -90,7 +91,10 @@ impl Database {
                 (pool.clone(), pool)
             }
             Options::Postgres(options) => {
-                let pool = Pool::Postgres(limits(config).connect_with(options.clone()).await?);
+                let limits = limits::<sqlx::Postgres>(config).after_connect(|connection, _| {
+                    Box::pin(async { connection.execute(POSTGRES_SESSION).await.map(drop) })
+                });
+                let pool = Pool::Postgres(limits.connect_with(options.clone()).await?);
                 (pool.clone(), pool)
             }
         };
@@ -138,6 +142,10 @@ impl Database {
 /// What each MySQL session is set to: no gap locks, and no value cut to fit.
 const MYSQL_SESSION: &str = "SET SESSION sql_mode = CONCAT(@@sql_mode, ',STRICT_ALL_TABLES'); \
      SET SESSION TRANSACTION ISOLATION LEVEL READ COMMITTED";
+
+/// What each Postgres session is set to. Lists go along an index in its order and stop early; for a value that has become
+/// frequent since the last ANALYZE the planner would rather gather all rows and sort them.
+const POSTGRES_SESSION: &str = "SET enable_bitmapscan = off";
 
 fn limits<DB: sqlx::Database>(config: &DatabaseConfig) -> PoolOptions<DB> {
     PoolOptions::new().max_connections(config.max_connections).acquire_timeout(config.acquire_timeout)

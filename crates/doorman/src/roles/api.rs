@@ -27,7 +27,7 @@ use doorman_net::{Listener, Server};
 use doorman_policy::PolicyStore;
 use doorman_sinks::{Feed, SinkStates};
 use doorman_store::Database;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 use std::net::SocketAddr;
 use std::path::Path;
 use std::rc::Rc;
@@ -55,6 +55,8 @@ pub fn run(config: ApiConfig) -> anyhow::Result<()> {
     tracing::info!(address = %api.address(), "api listens");
     runtime.block_on(process::stop_asked())?;
     api.close(drain);
+    // A sink that is stuck keeps nobody from ending.
+    runtime.shutdown_timeout(Duration::from_secs(1));
     Ok(())
 }
 
@@ -65,6 +67,9 @@ pub struct Api {
     runner: Runner,
     control: Handle,
     shared: Arc<DoorShared>,
+    feed: Feed,
+    /// The names of the sinks that it feeds.
+    sinks: Vec<String>,
     /// For `demo`, which adds what belongs to its world.
     pub authenticator: Arc<dyn Authority>,
 }
@@ -84,6 +89,7 @@ impl Api {
         std::thread::sleep(ANNOUNCE.min(drain));
         self.server.close(drain);
         self.writer.close();
+        self.control.block_on(doorman_sinks::release(&self.feed, &self.sinks));
     }
 }
 
@@ -105,7 +111,7 @@ pub async fn start(config: ApiConfig) -> anyhow::Result<Api> {
     let catalog = Arc::new(Catalog::new(regions(&config.regions)?));
     let control_token = control_token(&keys, &clock);
     poll::start(catalog.clone(), control_token.clone())?;
-    start_collecting(&catalog, control_token, &database, &clock)?;
+    start_collecting(&catalog, control_token.clone(), &database, &clock)?;
     let writer =
         start_journal(&config.journal, &database, &keys, &clock, &*authenticator, &policies, &catalog)
             .await?;
@@ -130,6 +136,7 @@ pub async fn start(config: ApiConfig) -> anyhow::Result<Api> {
             revocations: authenticator.store().revocations().clone(),
             policies,
             catalog,
+            link_token: link_token(&config.regions, control_token),
             journal: writer.handle(),
             identities: Arc::new(IdentityTokens::new(issuer)),
             identity_key: Box::new(move |now_ms| signer.signing_key(KeyUse::Identity, now_ms, |_| true)),
@@ -187,7 +194,8 @@ pub async fn start(config: ApiConfig) -> anyhow::Result<Api> {
             routed: Routed { router: router.clone(), control: control.clone() },
         })
     })?;
-    Ok(Api { server, writer, runner, control: Handle::current(), shared, authenticator })
+    let sinks = config.sinks.into_iter().map(|sink| sink.name).collect();
+    Ok(Api { server, writer, runner, control: Handle::current(), shared, feed, sinks, authenticator })
 }
 
 fn cores() -> usize {
@@ -260,6 +268,13 @@ fn control_token(keys: &KeyRing, clock: &Clock) -> poll::ControlToken {
         let audience = doorman_proxy::control::audience(region);
         Some(token::sign_control(&key, CONTROL_ISSUER, &audience, jti, now_ms))
     })
+}
+
+/// Control tokens for the regions whose proxies are asked for links.
+fn link_token(regions: &[RegionConfig], token: poll::ControlToken) -> poll::ControlToken {
+    let linked: HashSet<_> =
+        regions.iter().filter(|region| region.link).map(|region| region.name.clone()).collect();
+    Arc::new(move |region| if linked.contains(region) { token(region) } else { None })
 }
 
 fn start_collecting(
