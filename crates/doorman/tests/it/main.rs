@@ -16,6 +16,7 @@ mod bulk;
 mod config;
 mod curl;
 mod delegation;
+mod discovery;
 mod failures;
 mod fake;
 mod framing;
