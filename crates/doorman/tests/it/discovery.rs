@@ -20,7 +20,7 @@ async fn wait_for(world: &World, wanted: &[(&str, bool)]) -> Value {
             .as_array()
             .into_iter()
             .flatten()
-            .map(|item| (item["id"].as_str().unwrap_or_default(), item["healthy"] == true))
+            .map(|item| (item["id"].as_str().unwrap_or_default(), item["health"] == "healthy"))
             .collect();
         if found == wanted {
             return listed["items"].clone();
