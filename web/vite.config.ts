@@ -45,8 +45,10 @@ export default defineConfig({
           name: 'browser',
           include: ['tests/**/*.test.ts'],
           environment: 'node',
-          testTimeout: 60_000,
+          testTimeout: 120_000,
           hookTimeout: 60_000,
+          // A busy machine proves nothing.
+          expect: { poll: { timeout: 30_000 } },
           fileParallelism: false,
         },
       },

@@ -86,7 +86,7 @@ export async function openPage({ browser, demo }: Rig, options: { dark?: boolean
     reducedMotion: 'reduce',
   });
   await context.grantPermissions(['clipboard-read', 'clipboard-write']);
-  context.setDefaultTimeout(15_000);
+  context.setDefaultTimeout(30_000);
   const page = await context.newPage();
   const complaints: string[] = [];
   page.on('pageerror', (error) => complaints.push(String(error)));
@@ -125,7 +125,7 @@ export async function seriousFindings(page: Page): Promise<string[]> {
 /// Where screenshots go, if anybody asked for them.
 export async function screenshot(page: Page, name: string): Promise<void> {
   const directory = process.env.SCREENSHOTS;
-  if (directory !== undefined) {
+  if (directory) {
     await page.screenshot({ path: join(directory, `${name}.png`) });
   }
 }

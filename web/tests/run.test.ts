@@ -133,7 +133,7 @@ test('a job is edited, its history kept, and a change behind one’s back is tol
     await page.goto('/jobs/new');
     await page.getByRole('textbox', { name: 'Name' }).fill(`look at companies ${shade}`);
     await page.getByRole('tab', { name: 'Rows' }).click();
-    await page.getByLabel('Rows').last().fill('1\n2\n3');
+    await page.getByRole('textbox', { name: 'Rows' }).fill('1\n2\n3');
     await page.getByRole('tab', { name: 'Request' }).click();
     await page.getByRole('combobox', { name: 'Region' }).click();
     await page.getByRole('option', { name: 'eu' }).click();

@@ -12,7 +12,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Result, ensure};
 
-pub use database::Database;
+pub use database::{Database, Running as DatabaseServer};
 pub use direct::Direct;
 pub use doorman::Doorman;
 pub use envoy::Envoy;

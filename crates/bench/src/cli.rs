@@ -28,6 +28,59 @@ pub enum Command {
     Upstream(Upstream),
     /// Send load to one loopback address and print what came of it
     Load(Load),
+    /// Fill a log and measure it: pages, the journal, exports, verification
+    Audit(Audit),
+}
+
+/// The log at size.
+#[derive(Debug, Args)]
+pub struct Audit {
+    /// A small log and few samples: enough to see that all works
+    #[arg(long)]
+    pub quick: bool,
+    /// Entries to fill the log with; a request and its outcome are two [default: 10000000, with --quick 100000]
+    #[arg(long, value_name = "N")]
+    pub entries: Option<u64>,
+    /// Which database
+    #[arg(long, value_enum, default_value_t = AuditDatabase::Sqlite)]
+    pub database: AuditDatabase,
+    /// Pages of each filter, first and deep each [default: 50, with --quick 10]
+    #[arg(long, value_name = "N")]
+    pub samples: Option<usize>,
+    /// Directory for the log, kept and found filled the next time [default: a temporary one; with SQLite only]
+    #[arg(long, value_name = "DIR")]
+    pub keep: Option<PathBuf>,
+    /// What to measure
+    #[arg(long, value_delimiter = ',', default_value = "journal,pages,export,verify")]
+    pub parts: Vec<AuditPart>,
+    /// Write everything that was measured to this file
+    #[arg(long, value_name = "FILE")]
+    pub json: Option<PathBuf>,
+    /// The binary to measure [default: `doorman` beside this one]
+    #[arg(long, value_name = "FILE")]
+    pub doorman: Option<PathBuf>,
+    /// Directory on the disk that the log is to be written to [default: the system's temporary directory]
+    #[arg(long, value_name = "DIR")]
+    pub disk: Option<PathBuf>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum AuditDatabase {
+    Sqlite,
+    Mariadb,
+    Postgres,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum AuditPart {
+    /// Rows a second into an empty log and into this one
+    Journal,
+    /// Pages of every filter
+    Pages,
+    /// Memory while all is exported
+    Export,
+    /// Entries a minute
+    Verify,
 }
 
 /// The interleaved run.

@@ -2,6 +2,7 @@
 //!
 //! Without a subcommand it runs the whole comparison; `cargo xtask bench` builds what is needed and calls it.
 
+mod audit;
 mod chains;
 mod cli;
 mod comparison;
@@ -29,6 +30,7 @@ fn main() -> ExitCode {
         None => comparison::run(&arguments.comparison),
         Some(cli::Command::Upstream(options)) => upstream::serve(options.listen, options.threads),
         Some(cli::Command::Load(options)) => cli::run_load(&options),
+        Some(cli::Command::Audit(options)) => audit::run(&options),
     };
     match outcome {
         Ok(()) => ExitCode::SUCCESS,

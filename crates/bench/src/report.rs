@@ -139,7 +139,7 @@ fn machine() -> Value {
     })
 }
 
-fn new_table(header: &[&str]) -> Table {
+pub fn new_table(header: &[&str]) -> Table {
     let mut table = Table::new();
     table.load_style(presets::ASCII_MARKDOWN).set_header(header.to_vec());
     for column in table.column_iter_mut().skip(1) {
@@ -148,7 +148,7 @@ fn new_table(header: &[&str]) -> Table {
     table
 }
 
-fn number(value: Option<f64>, digits: usize) -> Cell {
+pub fn number(value: Option<f64>, digits: usize) -> Cell {
     Cell::new(value.map_or("-".to_owned(), |value| format!("{value:.digits$}")))
 }
 

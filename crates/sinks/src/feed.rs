@@ -15,6 +15,8 @@ const INTERVAL: Duration = Duration::from_millis(500);
 const LEASE_MS: u64 = 30_000;
 /// Between tries of a sink that fails: twice as long each time, up to the last.
 const BACK_OFF: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(60));
+/// A sink that takes so long is said to be stuck, and waited for.
+const STUCK: Duration = Duration::from_secs(5);
 /// Bytes that are handed over at once, unless one batch has more.
 const AT_ONCE: usize = 512 << 10;
 
@@ -34,7 +36,7 @@ pub struct Feed {
 /// Feeds a sink of this name until the process ends. A sink that is new gets the whole log.
 pub fn start(feed: Feed, name: String, sink: Box<dyn Sink>) {
     tokio::spawn(async move {
-        let mut feeder = Feeder { feed, lease: format!("sink:{name}"), name, sink };
+        let mut feeder = Feeder { feed, lease: lease_of(&name), name, sink };
         let mut wait = BACK_OFF.0;
         loop {
             let error = match feeder.feed().await {
@@ -50,6 +52,19 @@ pub fn start(feed: Feed, name: String, sink: Box<dyn Sink>) {
             wait = if failed { (wait * 2).min(BACK_OFF.1) } else { BACK_OFF.0 };
         }
     });
+}
+
+/// Lets another process feed these sinks at once, for one that ends.
+pub async fn release(feed: &Feed, names: &[String]) {
+    for name in names {
+        if let Err(error) = feed.database.release_lease(&lease_of(name), &feed.holder).await {
+            tracing::warn!(sink = name, %error, "a sink is not given back; it rests until the lease ends");
+        }
+    }
+}
+
+fn lease_of(name: &str) -> String {
+    format!("sink:{name}")
 }
 
 #[derive(Debug, thiserror::Error)]
@@ -112,7 +127,7 @@ impl Feeder {
                 batch.as_ref().filter(|batch| !self.is_ripe(batch, writer)).map(|batch| batch.span.0);
             let batch = batch.filter(|_| unripe.is_none());
             if !lines.is_empty() && (batch.is_none() || bytes >= AT_ONCE) {
-                self.sink.send(&lines).await?;
+                self.send(&lines).await?;
                 metrics::counter!("doorman_sink_lines_total", "sink" => self.name.clone())
                     .increment(lines.len() as u64);
                 position.insert(key.clone(), next);
@@ -132,6 +147,17 @@ impl Feeder {
             bytes += more.iter().map(|line| line.json.len()).sum::<usize>();
             lines.extend(more);
         }
+    }
+
+    /// Hands lines over, and tells when that takes too long: a pipe that nobody reads fails never.
+    async fn send(&mut self, lines: &[Line]) -> Result<(), SinkError> {
+        let mut sending = self.sink.send(lines);
+        if let Ok(sent) = tokio::time::timeout(STUCK, &mut sending).await {
+            return sent;
+        }
+        tracing::warn!(sink = self.name, "a sink is stuck; it is waited for");
+        self.feed.states.set(&self.name, SinkState { error: Some("stuck".to_owned()) });
+        sending.await
     }
 
     /// Whether the batch goes on with its signature: a writer stores it a moment after the commit, unless it is gone.

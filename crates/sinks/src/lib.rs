@@ -11,7 +11,7 @@ mod otlp;
 mod state;
 mod syslog;
 
-pub use feed::{Feed, start};
+pub use feed::{Feed, release, start};
 pub use file::FileSink;
 pub use nats::NatsSink;
 pub use otlp::{OtlpSink, proto as otlp_proto};

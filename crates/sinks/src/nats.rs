@@ -5,6 +5,8 @@ use crate::{Line, Sink, SinkError};
 use async_nats::jetstream::{self, Context};
 use async_nats::{ConnectOptions, HeaderMap};
 use async_trait::async_trait;
+use rustls::ClientConfig;
+use std::sync::Arc;
 use std::time::Duration;
 
 const TIMEOUT: Duration = Duration::from_secs(15);
@@ -14,13 +16,15 @@ pub struct NatsSink {
     url: String,
     subject: String,
     token: Option<String>,
+    tls: Option<Arc<ClientConfig>>,
     context: Option<Context>,
 }
 
 impl NatsSink {
-    /// Messages go to `SUBJECT.entry`, `SUBJECT.statement` and `SUBJECT.writer`.
-    pub fn new(url: String, subject: String, token: Option<String>) -> Self {
-        Self { url, subject, token, context: None }
+    /// Messages go to `SUBJECT.entry`, `SUBJECT.statement` and `SUBJECT.writer`. With `tls` nothing is said in the clear;
+    /// without it, a `tls://` server must be one that public authorities vouch for.
+    pub fn new(url: String, subject: String, token: Option<String>, tls: Option<Arc<ClientConfig>>) -> Self {
+        Self { url, subject, token, tls, context: None }
     }
 
     async fn context(&mut self) -> Result<Context, SinkError> {
@@ -30,6 +34,10 @@ impl NatsSink {
         let options = ConnectOptions::new().name("doorman").connection_timeout(TIMEOUT);
         let options = match &self.token {
             Some(token) => options.token(token.clone()),
+            None => options,
+        };
+        let options = match &self.tls {
+            Some(tls) => options.require_tls(true).tls_client_config(ClientConfig::clone(tls)),
             None => options,
         };
         let client =

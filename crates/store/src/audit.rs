@@ -5,6 +5,8 @@ mod entry;
 pub(crate) mod filter;
 mod follow;
 mod page;
+#[cfg(test)]
+mod plan;
 mod scan;
 
 pub use batches::{BatchReader, StatementHead, StoredBatch, StoredEntry, WriterRow};

@@ -26,6 +26,7 @@ const MIGRATIONS: &[(i64, &str, Part, &str)] = &[
     (5, "collections", Part::Main, include_str!("../migrations/0005_collections.sql")),
     (6, "jobs", Part::Main, include_str!("../migrations/0006_jobs.sql")),
     (7, "retention", Part::Main, include_str!("../migrations/0007_retention.sql")),
+    (8, "receipt_retention", Part::Main, include_str!("../migrations/0008_receipt_retention.sql")),
 ];
 
 /// The migrations of `parts` for `dialect`.

@@ -110,12 +110,14 @@ impl Database {
             "INTO receipt_source (proxy, region, place, complete_ms, gap_ms) VALUES (?, ?, '', 0, 0)",
         );
         tx.execute(sql, args![source.proxy.0, source.region.as_str()]).await?;
-        let sql =
-            "UPDATE receipt_source SET region = ?, place = ?, complete_ms = ?, gap_ms = ? WHERE proxy = ?";
+        // Retention may have moved the gap since the source was read.
+        let sql = "UPDATE receipt_source SET region = ?, place = ?, complete_ms = ?, \
+             gap_ms = CASE WHEN gap_ms > ? THEN gap_ms ELSE ? END WHERE proxy = ?";
         let values = args![
             source.region.as_str(),
             source.cursor.as_str(),
             source.complete_ms,
+            source.gap_ms,
             source.gap_ms,
             source.proxy.0
         ];

@@ -1,8 +1,9 @@
-//! Retention: the entries of a writer's oldest batches go, whole batches only, under a signed tombstone.
+//! Retention: the entries of a writer's oldest batches go, whole batches only, under a signed tombstone; and with them what
+//! was collected of receipts.
 
 use crate::audit::{id_values, marks};
 use crate::dialect::Dialect;
-use crate::driver::args;
+use crate::driver::{Value, args};
 use crate::{Database, StoreError};
 use doorman_core::id::AuditId;
 use doorman_core::retention::Tombstone;
@@ -11,6 +12,8 @@ use doorman_core::statement::WriterId;
 /// Entries that go in one transaction, unless one batch has more.
 const AT_ONCE: u64 = 2_000;
 const IDS_PER_QUERY: usize = 500;
+/// Pieces of receipts that go in one transaction.
+const PIECES_AT_ONCE: u32 = 200;
 
 /// What of one writer is older than some time.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -126,21 +129,61 @@ impl Database {
                 self.index.execute(sql, &id_values(part)).await?;
             }
         }
+        self.delete_from("journal", "writer = ? AND id >= ? AND id <= ?", range).await
+    }
+
+    /// Deletes from an append-only table, for which the connection needs the right.
+    async fn delete_from(
+        &self,
+        table: &str,
+        condition: &str,
+        values: &[Value<'_>],
+    ) -> Result<u64, StoreError> {
         let mut tx = self.pool.begin().await?;
         let is_sqlite = tx.dialect() == Dialect::Sqlite;
         if is_sqlite {
-            tx.execute("DROP TRIGGER journal_no_DELETE", &[]).await?;
+            tx.execute(format!("DROP TRIGGER {table}_no_DELETE"), &[]).await?;
         }
-        let gone = tx.execute("DELETE FROM journal WHERE writer = ? AND id >= ? AND id <= ?", range).await?;
+        let gone = tx.execute(format!("DELETE FROM {table} WHERE {condition}"), values).await?;
         if is_sqlite {
-            tx.execute(
-                "CREATE TRIGGER journal_no_DELETE BEFORE DELETE ON journal \
-                 BEGIN SELECT RAISE(ABORT, 'journal is append-only'); END",
-                &[],
-            )
-            .await?;
+            let trigger = format!(
+                "CREATE TRIGGER {table}_no_DELETE BEFORE DELETE ON {table} \
+                 BEGIN SELECT RAISE(ABORT, '{table} is append-only'); END"
+            );
+            tx.execute(trigger, &[]).await?;
         }
         tx.commit().await?;
+        Ok(gone)
+    }
+
+    /// How many collected pieces of receipts end before `before_ms`.
+    pub async fn retainable_receipts(&self, before_ms: u64) -> Result<u64, StoreError> {
+        let sql = "SELECT COUNT(*) FROM receipt_piece WHERE to_ms < ?";
+        let row = self.pool.row(sql, args![before_ms]).await?;
+        row.map_or(Ok(0), |row| row.uint(0))
+    }
+
+    /// Deletes them; how many. Asked again, it goes on where it was interrupted.
+    pub async fn retain_receipts(&self, before_ms: u64) -> Result<u64, StoreError> {
+        let nth = "SELECT segment, start FROM receipt_piece WHERE proxy = ? AND to_ms < ? \
+             ORDER BY segment, start LIMIT 1 OFFSET ?";
+        let old = "proxy = ? AND to_ms < ?";
+        let mut gone = 0;
+        for proxy in self.receipt_sources().await?.into_iter().map(|source| source.proxy.0) {
+            if self.pool.row(nth, args![proxy, before_ms, 0u32]).await?.is_none() {
+                continue;
+            }
+            // First: from what is missing from now on nothing may be concluded.
+            let sql = "UPDATE receipt_source SET gap_ms = ? WHERE proxy = ? AND gap_ms < ?";
+            self.pool.execute(sql, args![before_ms, proxy, before_ms]).await?;
+            while let Some(row) = self.pool.row(nth, args![proxy, before_ms, PIECES_AT_ONCE]).await? {
+                let (segment, start) = (row.uint(0)?, row.uint(1)?);
+                let some = format!("{old} AND (segment < ? OR (segment = ? AND start <= ?))");
+                let values = args![proxy, before_ms, segment, segment, start];
+                gone += self.delete_from("receipt_piece", &some, values).await?;
+            }
+            gone += self.delete_from("receipt_piece", old, args![proxy, before_ms]).await?;
+        }
         Ok(gone)
     }
 }

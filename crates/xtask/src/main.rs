@@ -22,7 +22,8 @@ cargo xtask <command>
 
   demo [args…]     build everything and run `doorman demo` (a cold build takes about 3 minutes)
   test [args…]     install what tests need, then everything CI checks; args go to `cargo test`
-  bench [args…]    build for release and run the measurements (--quick: a faster build, rougher figures)
+  bench [args…]    build for release and run the measurements (--quick: a faster build, rougher figures);
+                   `bench audit` measures a log of ten million entries
   fuzz [target] [--seconds N]
                    fuzz one target, or all in turn, for N seconds each (default 60)
   ui               build the web interface, if its sources are newer than the last build

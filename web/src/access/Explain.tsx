@@ -1,10 +1,12 @@
 /// Asking policy about a request: may I, and if not, why not?
 import { Alert, Badge, Button, Code, Group, Paper, Select, Stack, Table, Text, TextInput, Title } from '@mantine/core';
 import { IconCircleCheck, IconCircleX } from '@tabler/icons-react';
-import { useMutation, useQuery } from '@tanstack/react-query';
-import { type FormEvent, useState } from 'react';
+import { useMutation } from '@tanstack/react-query';
+import { type FormEvent, useEffect, useRef, useState } from 'react';
+import { useSearchParams } from 'react-router';
 import { type Schema, api, call } from '../client/api';
 import { asProblem } from '../client/problem';
+import { HealthOption, healthOf, useRegions } from '../components/Catalog';
 import { ProblemAlert } from '../components/ProblemAlert';
 import { useSession } from '../session/session';
 import { verdictOf } from './rights';
@@ -24,9 +26,20 @@ const METHODS = ['GET', 'HEAD', 'POST', 'PUT', 'PATCH', 'DELETE', 'OPTIONS'];
 export function Explain() {
   const { me, may } = useSession();
   const others = may('policy:read', 'policies');
-  const [question, setQuestion] = useState<Question>({ subject: '', region: '', service: '', method: 'GET', path: '/', reason: '' });
+  // A link may bring the question along.
+  const [params] = useSearchParams();
+  const [question, setQuestion] = useState<Question>({
+    subject: '',
+    region: params.get('region') ?? '',
+    service: params.get('service') ?? '',
+    method: params.get('method') ?? 'GET',
+    path: params.get('path') ?? '/',
+    reason: '',
+  });
+  const isLinked = params.has('region') && params.has('service');
+  const section = useRef<HTMLDivElement>(null);
   const set = (change: Partial<Question>) => setQuestion((question) => ({ ...question, ...change }));
-  const regions = useQuery({ queryKey: ['regions'], queryFn: () => call(api.GET('/api/v1/regions')) });
+  const regions = useRegions();
   const ask = useMutation({
     mutationFn: ({ subject, reason, ...rest }: Question) =>
       call(
@@ -35,7 +48,17 @@ export function Explain() {
         }),
       ),
   });
-  const names = regions.data?.items.map((region) => region.name) ?? [];
+  const names = healthOf.regions(regions.data);
+  const { mutate } = ask;
+  useEffect(() => {
+    // Once, as the link was followed.
+    if (isLinked) mutate(question);
+  }, [mutate]);
+  const isAnswered = ask.isSuccess || ask.isError;
+  useEffect(() => {
+    // Whoever followed a link came for the answer, which is below everything else.
+    if (isLinked && isAnswered) section.current?.scrollIntoView({ block: 'end' });
+  }, [isAnswered]);
 
   function submit(event: FormEvent) {
     event.preventDefault();
@@ -43,7 +66,7 @@ export function Explain() {
   }
 
   return (
-    <Paper withBorder p="md" component="section" aria-labelledby="explain">
+    <Paper ref={section} withBorder p="md" component="section" aria-labelledby="explain">
       <Title order={2} size="h5" id="explain">
         May I?
       </Title>
@@ -62,7 +85,7 @@ export function Explain() {
             />
           )}
           {names.length > 0 ? (
-            <Select label="Region" data={names} required w={110} value={question.region || null} onChange={(region) => set({ region: region ?? '' })} />
+            <Select label="Region" data={names} renderOption={HealthOption} comboboxProps={{ width: 200, position: 'bottom-start' }} required w={110} value={question.region || null} onChange={(region) => set({ region: region ?? '' })} />
           ) : (
             <TextInput label="Region" required w={110} value={question.region} onChange={(event) => set({ region: event.currentTarget.value })} />
           )}

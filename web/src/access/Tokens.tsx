@@ -1,13 +1,14 @@
 /// Personal tokens for scripts: listed, issued (shown once), revoked.
 import { Badge, Button, Code, Group, Modal, MultiSelect, Select, Stack, Table, TagsInput, Text, TextInput, VisuallyHidden } from '@mantine/core';
 import { IconKey, IconPlus } from '@tabler/icons-react';
-import { useMutation, useQuery, useQueryClient } from '@tanstack/react-query';
+import { useMutation, useQueryClient } from '@tanstack/react-query';
 import { type FormEvent, useState } from 'react';
 import { type Schema, api, call } from '../client/api';
 import { asProblem } from '../client/problem';
 import { Ask } from '../components/Ask';
 import { EmptyState } from '../components/EmptyState';
 import { Pages, usePages } from '../components/Pages';
+import { useRegions } from '../components/Catalog';
 import { ProblemAlert } from '../components/ProblemAlert';
 import { Time } from '../components/Time';
 import { useSession } from '../session/session';
@@ -154,7 +155,7 @@ function IssueToken({ onClose, onMade }: { onClose: () => void; onMade: (made: {
   const [regions, setRegions] = useState<string[]>([]);
   const [services, setServices] = useState<string[]>([]);
   const [methods, setMethods] = useState<string[]>([]);
-  const known = useQuery({ queryKey: ['regions'], queryFn: () => call(api.GET('/api/v1/regions')) });
+  const known = useRegions();
   const issue = useMutation({
     mutationFn: () =>
       call(

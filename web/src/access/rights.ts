@@ -14,6 +14,11 @@ export const RIGHTS: { action: string; resource: string; label: string; ask: str
   { action: 'policy:read', resource: 'policies', label: 'Have anybody’s rights explained', ask: 'administrators' },
 ];
 
+/// To the question about one request, asked at once.
+export function explainLink(question: { region: string; service: string; method: string; path: string }): string {
+  return `/access?${new URLSearchParams(question)}`;
+}
+
 const VERDICTS: Record<string, { label: string; color: string; text: string }> = {
   applies: { label: 'applies', color: 'blue', text: 'It is about this request, and its conditions hold.' },
   not_met: { label: 'not met', color: 'gray', text: 'It is about you, but a condition does not hold: method, path, reason, time or address.' },

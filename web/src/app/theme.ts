@@ -14,6 +14,8 @@ export const theme = createTheme({
   // Buttons that show a cross alone must say what they do.
   components: {
     Notification: { defaultProps: { closeButtonProps: { 'aria-label': 'Dismiss' } } },
+    // Words as they are written: capitals read slower, and states are names.
+    Badge: { defaultProps: { tt: 'none' } },
     Modal: { defaultProps: { closeButtonProps: { 'aria-label': 'Close' } } },
     Drawer: { defaultProps: { closeButtonProps: { 'aria-label': 'Close' } } },
   },

@@ -1,15 +1,19 @@
 /// One entry in full: who, what, why, how it ended; request and response; what it is linked to.
 import { Alert, Anchor, Badge, Button, Code, CopyButton, Group, Stack, Table, Text, Title } from '@mantine/core';
-import { IconCheck, IconCopy, IconRefresh } from '@tabler/icons-react';
+import { IconCheck, IconCopy, IconPencil, IconRefresh } from '@tabler/icons-react';
 import { type ReactNode, useState } from 'react';
-import { Link } from 'react-router';
+import { Link, useNavigate } from 'react-router';
+import { explainLink } from '../access/rights';
 import { Time, formatSpan } from '../components/Time';
+import { openLogged } from '../request/History';
 import { Inert } from './Inert';
 import { RetryModal } from './RetryModal';
-import { type Entry, canRetry, formatBytes, outcomeOf, placeOf, shortName, showBody, titleOf } from './entry';
+import { type Entry, canRetry, outcomeOf, placeOf, shortName, showBody, titleOf } from './entry';
+import { formatBytes } from '../components/bytes';
 
 export function EntryDetails({ entry, onRetried }: { entry: Entry; onRetried?: () => void }) {
   const [retrying, setRetrying] = useState(false);
+  const navigate = useNavigate();
   const outcome = outcomeOf(entry);
   const policies = entry.policies ?? [];
   return (
@@ -29,6 +33,29 @@ export function EntryDetails({ entry, onRetried }: { entry: Entry; onRetried?: (
         {canRetry(entry) && (
           <Button size="xs" leftSection={<IconRefresh size={14} aria-hidden />} onClick={() => setRetrying(true)} data-autofocus>
             Retry…
+          </Button>
+        )}
+        {canRetry(entry) && (
+          <Button
+            size="xs"
+            variant="default"
+            leftSection={<IconPencil size={14} aria-hidden />}
+            onClick={() => {
+              openLogged(entry);
+              void navigate('/request');
+            }}
+          >
+            Change and send
+          </Button>
+        )}
+        {entry.decision === 'deny' && canRetry(entry) && (
+          <Button
+            component={Link}
+            size="xs"
+            variant="default"
+            to={explainLink({ region: entry.region ?? '', service: entry.service ?? '', method: entry.method ?? 'GET', path: entry.path ?? '/' })}
+          >
+            Why?
           </Button>
         )}
         <Copy value={entry.id} label="Copy id" />

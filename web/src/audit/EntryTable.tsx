@@ -32,14 +32,14 @@ export function EntryTable({ entries, selected, fresh, onOpen }: Props) {
       <Table highlightOnHover verticalSpacing={6} fz="sm" className="audit-table" aria-label="Audit entries, newest first">
         <Table.Thead>
           <Table.Tr>
-            <Table.Th w={132}>Time</Table.Th>
-            <Table.Th w={150}>Who</Table.Th>
+            <Table.Th w={120}>Time</Table.Th>
+            <Table.Th w={110}>Who</Table.Th>
             <Table.Th>What</Table.Th>
-            <Table.Th w={136}>Outcome</Table.Th>
+            <Table.Th w={112}>Outcome</Table.Th>
             <Table.Th w={80} ta="right">
               Took
             </Table.Th>
-            <Table.Th w={180}>Reason</Table.Th>
+            <Table.Th w="16%">Reason</Table.Th>
           </Table.Tr>
         </Table.Thead>
         <Table.Tbody ref={body} onKeyDown={move}>

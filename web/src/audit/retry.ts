@@ -13,9 +13,7 @@ export interface RetryAsk {
 
 /// Sends it again. Throws a `Problem`.
 export function retryEntry(id: string, ask: RetryAsk): Promise<Retried> {
-  // Texts are sent as they are, though the document has any JSON value there.
-  const body = ask as unknown as Schema<'RetryRequest'>;
-  return call(api.POST('/api/v1/audit/{id}/retry', { params: { path: { id } }, body }));
+  return call(api.POST('/api/v1/audit/{id}/retry', { params: { path: { id } }, body: ask }));
 }
 
 /// One line of the comparison.
@@ -26,9 +24,6 @@ export interface Line {
   /// `null`: the record does not tell.
   same: boolean | null;
 }
-
-/// Headers that differ in every answer and say nothing about it.
-const ALWAYS_DIFFERENT = new Set(['date', 'age', 'x-request-id', 'traceparent', 'doorman-audit-id', 'doorman-instance']);
 
 /// Recorded and new answer side by side: the status, then headers that differ, then the body.
 export function compareAnswers(entry: Entry, retried: Retried): Line[] {
@@ -42,11 +37,12 @@ export function compareAnswers(entry: Entry, retried: Retried): Line[] {
       same: said(retried.same.status) ?? (then === null ? null : then === retried.status),
     },
   ];
-  const before = outcome?.headers ?? {};
-  const names = [...new Set([...Object.keys(before), ...Object.keys(retried.headers ?? {})])].sort();
-  for (const name of names) {
-    const [was, is] = [join(before[name]), join(retried.headers?.[name])];
-    if (was !== is && !ALWAYS_DIFFERENT.has(name)) lines.push({ name, then: was, now: is, same: false });
+  // The server compares what the service sent, without what differs in every answer and without what Doorman adds.
+  for (const name of retried.same.differing_headers) {
+    lines.push({ name, then: join(outcome?.headers?.[name]), now: join(retried.headers?.[name]), same: false });
+  }
+  if (retried.same.headers === true) {
+    lines.push({ name: 'Headers', then: 'as recorded', now: 'as recorded', same: true });
   }
   lines.push({
     name: 'Body',

@@ -30,12 +30,12 @@ export default function BulkPage() {
   const folders = useFolders();
   const navigate = useNavigate();
   // Kept until the tab is closed, so that a reload loses nothing.
-  const [draft, setDraft, clear] = useSessionStorage<Draft>({ key: 'doorman.bulk', defaultValue: emptyDraft(folders[0] ?? ''), getInitialValueInEffect: false });
+  const [draft, setDraft, clear] = useSessionStorage<Draft>({ key: 'doorman.bulk-draft', defaultValue: emptyDraft(folders[0] ?? ''), getInitialValueInEffect: false });
   const [step, setStep] = useState(0);
   const [tried, setTried] = useState(false);
   const change = (change: Partial<Draft>) => setDraft((draft) => ({ ...draft, ...change }));
   const source = useDeferredValue(draft);
-  const rows = useMemo(() => rowsOf(source), [source.text, source.header, source.renamed, source.keepDuplicates]);
+  const rows = useMemo(() => rowsOf(source), [source.text, source.header, source.renamed, source.duplicates, source.key]);
   const problems = [
     rows.rows.length === 0 || rows.problems.some((problem) => problem.fatal),
     Object.keys(templateErrors(draft.template, usedNames(rows))).length > 0,
@@ -80,7 +80,7 @@ export default function BulkPage() {
           <RequestForm template={draft.template} rows={rows} showErrors={tried} errors={templateErrors(draft.template, usedNames(rows))} onChange={(template) => setDraft((draft) => ({ ...draft, template: { ...draft.template, ...template } }))} />
         </Stepper.Step>
         <Stepper.Step label="Plan" description="Waves and limits">
-          <PlanForm plan={draft.plan} rows={rows.rows.length} errors={planErrors(draft.plan, rows.rows.length)} onChange={(plan) => setDraft((draft) => ({ ...draft, plan: { ...draft.plan, ...plan } }))} />
+          <PlanForm plan={draft.plan} rows={rows.rows.length} regions={draft.template.regions} errors={planErrors(draft.plan, rows.rows.length)} onChange={(plan) => setDraft((draft) => ({ ...draft, plan: { ...draft.plan, ...plan } }))} />
         </Stepper.Step>
         <Stepper.Step label="Start" description="Try dry, then go">
           <Start draft={draft} rows={rows} folders={folders} onChange={change} onStarted={(run) => { clear(); void navigate(`/runs/${run.id}`); }} />
@@ -119,9 +119,10 @@ function Start({ draft, rows, folders, onChange, onStarted }: StartProps) {
   const [made, setMade] = useState<{ id: string; spec: string } | null>(null);
   const begin = useMutation({
     mutationFn: async (dryRun: boolean) => {
-      const job = draftToJob(draft, rows);
+      const plain = draftToJob(draft, rows);
+      const job = { ...plain, name: plain.name || nameOf(draft) };
       const ask = { dry_run: dryRun, ...(draft.reason.trim() && { reason: draft.reason.trim() }) };
-      const spec = JSON.stringify(job);
+      const spec = JSON.stringify(plain);
       if (made === null) {
         const run = await jobs.bulk({ job, ...ask });
         setMade({ id: run.job, spec });
@@ -129,7 +130,7 @@ function Start({ draft, rows, folders, onChange, onStarted }: StartProps) {
       }
       if (made.spec !== spec) {
         const saved = await jobs.get(made.id);
-        await jobs.save(made.id, saved.version, { ...job, name: job.name || saved.name });
+        await jobs.save(made.id, saved.version, draft.name.trim() ? job : { ...job, name: saved.name });
         setMade({ id: made.id, spec });
       }
       return jobs.start(made.id, ask);
@@ -145,14 +146,14 @@ function Start({ draft, rows, folders, onChange, onStarted }: StartProps) {
       <Paper withBorder p="md">
         <Text size="sm">
           <b>{rows.rows.length.toLocaleString()}</b> requests: <b>{template.method}</b>{' '}
-          <span className="mantine-Code-root">{`${template.region}/${template.service}${template.path}`}</span>
+          <span className="mantine-Code-root">{`${template.regions.join(',')}/${template.service}${template.path}`}</span>
           {draft.plan.ratePerSecond !== '' && `, at most ${draft.plan.ratePerSecond} a second`}
           {draft.plan.stopFailures !== '' && `, stopping at ${draft.plan.stopFailures} failures`}. In waves of:
         </Text>
         <WaveBar sizes={sizes} rows={rows.rows.length} />
       </Paper>
       <Group grow align="start">
-        <TextInput label="Name" description="To find the run again" placeholder="made up if empty" value={draft.name} onChange={(event) => onChange({ name: event.currentTarget.value })} />
+        <TextInput label="Name" description="To find the run again" placeholder={template.path} value={draft.name} onChange={(event) => onChange({ name: event.currentTarget.value })} />
         <Autocomplete label="Folder" description="Decides who may see and control it" required data={folders} value={draft.folder} onChange={(folder) => onChange({ folder })} />
         <TextInput label="Reason" description="Goes into the audit log" value={draft.reason} onChange={(event) => onChange({ reason: event.currentTarget.value })} />
       </Group>
@@ -173,6 +174,14 @@ function Start({ draft, rows, folders, onChange, onStarted }: StartProps) {
   );
 }
 
+/// What a run is called when nobody named it. Names are unique within a folder, so the time stands in it.
+function nameOf({ template }: Draft): string {
+  const now = new Date();
+  const two = (n: number) => String(n).padStart(2, '0');
+  const day = `${now.getFullYear()}-${two(now.getMonth() + 1)}-${two(now.getDate())}`;
+  return `${template.method} ${template.service}${template.path.slice(0, 80)}, ${day} ${two(now.getHours())}:${two(now.getMinutes())}:${two(now.getSeconds())}`;
+}
+
 /// What the dry run finds, while it looks.
 function DryRun({ id }: { id: string }) {
   const { run } = useRun(id);
@@ -190,7 +199,7 @@ function DryRun({ id }: { id: string }) {
       role="status"
     >
       {!over && `${(done + bad).toLocaleString()} of ${all.toLocaleString()} so far. `}
-      {data.errors?.map(({ error, count }) => `${count.toLocaleString()} × ${error}`).join(', ')}
+      {data.errors?.map(({ error, count }) => `${(count ?? 0).toLocaleString()} × ${error}`).join(', ')}
       {(data.errors?.length ?? 0) > 0 && '. '}
       Nothing was sent.{' '}
       <Anchor component={Link} to={`/runs/${id}`} target="_blank" rel="noreferrer" inherit underline="always">

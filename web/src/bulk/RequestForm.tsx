@@ -1,10 +1,9 @@
 /// The request that is sent for each row, with columns in it, and what it looks like for one of them.
-import { ActionIcon, Button, Code, Group, Paper, SegmentedControl, Select, SimpleGrid, Stack, Text, TextInput, Textarea } from '@mantine/core';
+import { ActionIcon, Button, Code, Group, MultiSelect, Paper, SegmentedControl, Select, SimpleGrid, Stack, Text, TextInput, Textarea } from '@mantine/core';
 import { IconArrowLeft, IconArrowRight, IconPlus, IconTrash } from '@tabler/icons-react';
-import { useQuery } from '@tanstack/react-query';
 import { type FocusEvent, useRef, useState } from 'react';
 import { Inert } from '../audit/Inert';
-import { api, call } from '../client/api';
+import { HealthOption, healthOf, useInstances, useRegions, useServices } from '../components/Catalog';
 import { freshKey } from './plan';
 import type { ParsedRows } from './rows';
 import { sampleRow, usedNames } from './draft';
@@ -42,7 +41,7 @@ export function RequestForm({ template, rows, errors, showErrors, onChange }: Pr
 
   return (
     <Stack gap="md" onFocus={remember}>
-      <Target template={template} error={error} onChange={onChange} />
+      <Target template={template} columns={columns} error={error} onChange={onChange} />
       <Group align="start" gap="xs" wrap="nowrap">
         <Select label="Method" data={METHODS} allowDeselect={false} w={120} value={template.method} onChange={(method) => onChange({ method: method ?? 'GET' })} />
         <TextInput
@@ -108,45 +107,66 @@ export function RequestForm({ template, rows, errors, showErrors, onChange }: Pr
   );
 }
 
-function Target({ template, error, onChange }: { template: RequestTemplate; error: (field: string) => string | undefined; onChange: (change: Partial<RequestTemplate>) => void }) {
-  const { region, service } = template;
-  const regions = useQuery({ queryKey: ['regions'], queryFn: () => call(api.GET('/api/v1/regions')) });
-  const services = useQuery({
-    queryKey: ['regions', region, 'services'],
-    queryFn: () => call(api.GET('/api/v1/regions/{region}/services', { params: { path: { region } } })),
-    enabled: region !== '' && !region.includes(','),
-  });
-  const instances = useQuery({
-    queryKey: ['regions', region, service, 'instances'],
-    queryFn: () => call(api.GET('/api/v1/regions/{region}/services/{service}/instances', { params: { path: { region, service } } })),
-    enabled: region !== '' && service !== '' && !region.includes(','),
-  });
-  const names = (list: { items: { name: string }[] } | undefined, present: string) => {
-    const known = list?.items.map((item) => item.name) ?? [];
-    return present && !known.includes(present) ? [...known, present] : known;
-  };
-  const ids = instances.data?.items.map((instance) => ({
-    value: instance.id,
-    label: instance.health === 'healthy' ? instance.id : `${instance.id} (${instance.health})`,
-  }));
-  const fixed = [
-    { value: 'any', label: 'any: a healthy one' },
-    { value: 'all', label: 'all: each of them' },
+interface TargetProps {
+  template: RequestTemplate;
+  columns: string[];
+  error: (field: string) => string | undefined;
+  onChange: (change: Partial<RequestTemplate>) => void;
+}
+
+function Target({ template, columns, error, onChange }: TargetProps) {
+  const { regions: chosen, service } = template;
+  // The catalog of the first region stands for all of them.
+  const region = chosen[0]?.includes('{{') ? '' : (chosen[0] ?? '');
+  const regions = useRegions();
+  const services = useServices(region);
+  const instances = useInstances(region, service);
+  const columnItems = columns.map((column) => ({ value: `{{${column}}}`, label: `as column ${column} says` }));
+  const known = <T extends { value: string; label: string }>(items: T[], present: string[]) => [
+    ...items,
+    ...present.filter((value) => value !== '' && !items.some((item) => item.value === value)).map((value) => ({ value, label: value })),
   ];
+  const setRegions = (values: string[]) => {
+    // A column stands alone: it says the one region of each row.
+    const last = values.at(-1);
+    onChange({ regions: last?.includes('{{') ? [last] : values.filter((value) => !value.includes('{{')) });
+  };
   return (
     <SimpleGrid cols={{ base: 1, sm: 3 }}>
-      <Select
+      <MultiSelect
         label="Region"
+        description={chosen.length > 1 ? 'One region after the other, in this order' : undefined}
+        inputWrapperOrder={['label', 'input', 'description', 'error']}
         required
         searchable
-        placeholder={regions.data?.items.length === 0 ? 'None that you may reach' : 'Choose'}
-        data={names(regions.data, region)}
-        value={region || null}
+        hidePickedOptions
+        placeholder={chosen.length > 0 ? '' : regions.data?.items.length === 0 ? 'None that you may reach' : 'Choose one or more'}
+        data={known([...healthOf.regions(regions.data), ...columnItems], chosen)}
+        renderOption={HealthOption}
+        value={chosen}
         error={error('region')}
-        onChange={(region) => onChange({ region: region ?? '' })}
+        onChange={setRegions}
       />
-      <Select label="Service" required searchable placeholder={region ? 'Choose' : 'Choose a region first'} data={names(services.data, service)} value={service || null} error={error('service')} onChange={(service) => onChange({ service: service ?? '', instance: 'any' })} />
-      <Select label="Instance" allowDeselect={false} data={[...fixed, ...(ids ?? [])]} value={template.instance} onChange={(instance) => onChange({ instance: instance ?? 'any' })} />
+      <Select
+        label="Service"
+        required
+        searchable
+        placeholder={chosen.length > 0 ? 'Choose' : 'Choose a region first'}
+        data={known(healthOf.services(services.data), [service])}
+        renderOption={HealthOption}
+        value={service || null}
+        error={error('service')}
+        onChange={(service) => onChange({ service: service ?? '', instance: 'any' })}
+      />
+      <Select
+        label="Instance"
+        searchable
+        allowDeselect={false}
+        data={known([{ value: 'any', label: 'any: a healthy one' }, { value: 'all', label: 'all: each of them' }, ...healthOf.instances(instances.data), ...columnItems], [template.instance])}
+        renderOption={HealthOption}
+        value={template.instance}
+        onChange={(instance) => onChange({ instance: instance ?? 'any' })}
+      />
     </SimpleGrid>
   );
 }

@@ -1,11 +1,11 @@
 /// Rows: pasted or dropped, looked at, their columns named.
-import { Alert, Box, Button, Checkbox, FileButton, Group, List, Stack, Table, Text, TextInput, Textarea } from '@mantine/core';
+import { Alert, Box, Button, Checkbox, FileButton, Group, List, Select, Stack, Table, Text, TextInput, Textarea } from '@mantine/core';
 import { IconAlertTriangle, IconFileUpload } from '@tabler/icons-react';
 import { type DragEvent, useState } from 'react';
 import { Inert } from '../audit/Inert';
-import { formatBytes } from '../audit/entry';
-import { type Draft, isTooLarge } from './draft';
-import { type Column, type ParsedRows, columnError } from './rows';
+import { formatBytes } from '../components/bytes';
+import { type Draft, isTooLarge, usedNames } from './draft';
+import { type Column, type Duplicates, JSON_LINES, type ParsedRows, columnError } from './rows';
 
 const SHOWN_ROWS = 6;
 const SHOWN_PROBLEMS = 8;
@@ -75,22 +75,38 @@ export function RowsForm({ draft, rows, onChange }: Props) {
         </Group>
       </Box>
       {refused && <Alert color="yellow">{refused}</Alert>}
-      {rows.columns.length > 0 && (
+      {draft.text.trim() !== '' && rows.columns.length > 0 && (
         <>
-          <Group gap="lg">
+          <Group gap="lg" align="end">
             <Checkbox
+              mb={8}
               label="The first line names the columns"
               checked={rows.hasHeader}
-              disabled={rows.delimiter === 'JSON lines'}
+              disabled={rows.delimiter === JSON_LINES}
               onChange={(event) => onChange({ header: event.currentTarget.checked, renamed: {} })}
             />
-            <Checkbox
-              label="Send rows that repeat an earlier one too"
-              checked={draft.keepDuplicates}
-              onChange={(event) => onChange({ keepDuplicates: event.currentTarget.checked })}
+            <Select
+              size="xs"
+              w={200}
+              label="Repeated rows"
+              data={REPEATED}
+              allowDeselect={false}
+              value={draft.duplicates}
+              onChange={(duplicates) => onChange({ duplicates: duplicates as Duplicates })}
             />
+            {rows.columns.length > 1 && draft.duplicates !== 'allow' && (
+              <Select
+                size="xs"
+                w={200}
+                label="Compared by"
+                data={[{ value: '', label: 'all columns' }, ...usedNames(rows).map((name) => ({ value: name, label: name }))]}
+                allowDeselect={false}
+                value={draft.key}
+                onChange={(key) => onChange({ key: key ?? '' })}
+              />
+            )}
           </Group>
-          <Problems rows={rows} keepDuplicates={draft.keepDuplicates} />
+          <Problems rows={rows} />
           <Columns rows={rows} onRename={(index, change) => onChange({ renamed: { ...draft.renamed, [index]: { ...draft.renamed[index], ...change } } })} />
         </>
       )}
@@ -100,20 +116,26 @@ export function RowsForm({ draft, rows, onChange }: Props) {
 
 function summaryOf(rows: ParsedRows): string {
   const columns = rows.columns.length === 1 ? '1 column' : `${rows.columns.length} columns`;
-  const separator: Record<string, string> = { ',': 'commas', ';': 'semicolons', '\t': 'tabs', '|': 'bars', 'JSON lines': 'JSON lines' };
+  const separator: Record<string, string> = { ',': 'commas', ';': 'semicolons', '\t': 'tabs', '|': 'bars' };
   const by = rows.columns.length > 1 ? ` (${separator[rows.delimiter] ?? rows.delimiter})` : '';
   return `${rows.rows.length.toLocaleString()} ${rows.rows.length === 1 ? 'row' : 'rows'}, ${columns}${by}`;
 }
 
-function Problems({ rows, keepDuplicates }: { rows: ParsedRows; keepDuplicates: boolean }) {
-  const problems = rows.problems.filter((problem) => problem.fatal || !keepDuplicates);
+const REPEATED: { value: Duplicates; label: string }[] = [
+  { value: 'skip', label: 'are left out' },
+  { value: 'allow', label: 'are sent, too' },
+  { value: 'refuse', label: 'are a mistake' },
+];
+
+function Problems({ rows }: { rows: ParsedRows }) {
+  const { problems } = rows;
   if (problems.length === 0) return null;
   const fatal = problems.some((problem) => problem.fatal);
   return (
     <Alert
       color={fatal ? 'red' : 'yellow'}
       icon={<IconAlertTriangle aria-hidden />}
-      title={fatal ? 'Some lines cannot be sent as they are' : `${problems.length} rows repeat earlier ones and are left out`}
+      title={fatal ? 'Some lines cannot be sent as they are' : rows.repeated === 1 ? 'A row repeats an earlier one and is left out' : `${rows.repeated.toLocaleString()} rows repeat earlier ones and are left out`}
     >
       <List size="sm">
         {problems.slice(0, SHOWN_PROBLEMS).map((problem) => (

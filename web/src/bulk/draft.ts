@@ -1,7 +1,7 @@
 /// A bulk run or a job as the form has it: rows, request, plan.
 import type { InputSpec, JobSpec, RequestSpec } from '../jobs/wire';
-import { type Plan, PRESETS, freshKey, planFromWire, planToWire } from './plan';
-import { type Column, MAX_PARSED_BYTES, type ParsedRows, parseRows, rowObjects, rowsToCsv, withoutDuplicates } from './rows';
+import { NOTHING_SAID, type Plan, PRESETS, freshKey, planFromWire, planToWire } from './plan';
+import { type Column, type Duplicates, JSON_LINES, MAX_PARSED_BYTES, type ParsedRows, parseRows, renameJsonLines, rowObjects, rowsToCsv, settleDuplicates } from './rows';
 import { type Pair, type RequestTemplate, templateToWire } from './template';
 
 export interface Draft {
@@ -12,12 +12,15 @@ export interface Draft {
   header: boolean | undefined;
   /// Columns as the person changed them, by their place.
   renamed: Record<number, Partial<Pick<Column, 'name' | 'used'>>>;
-  keepDuplicates: boolean;
+  duplicates: Duplicates;
+  /// The column by which rows are told apart; empty: by all.
+  key: string;
   template: RequestTemplate;
   plan: Plan;
   name: string;
   folder: string;
   description: string;
+  /// Why, for the audit log.
   reason: string;
 }
 
@@ -27,9 +30,10 @@ export function emptyDraft(folder: string): Draft {
     fileName: null,
     header: undefined,
     renamed: {},
-    keepDuplicates: false,
-    template: { region: '', service: '', instance: 'any', method: 'POST', path: '/', query: [], headers: [], body: '', bodyKind: 'none' },
-    plan: (PRESETS[0] as (typeof PRESETS)[number]).plan(),
+    duplicates: 'skip',
+    key: '',
+    template: { regions: [], service: '', instance: 'any', method: 'POST', path: '/', query: [], headers: [], body: '', bodyKind: 'none' },
+    plan: PRESETS[0]?.plan() ?? NOTHING_SAID,
     name: '',
     folder,
     description: '',
@@ -37,11 +41,11 @@ export function emptyDraft(folder: string): Draft {
   };
 }
 
-/// The rows of a draft, with the columns as they were renamed.
-export function rowsOf(draft: Pick<Draft, 'text' | 'header' | 'renamed' | 'keepDuplicates'>): ParsedRows {
+/// The rows of a draft as they will be sent, with the columns as they were renamed.
+export function rowsOf(draft: Pick<Draft, 'text' | 'header' | 'renamed' | 'duplicates' | 'key'>): ParsedRows {
   const parsed = parseRows(draft.text, draft.header);
   const columns = parsed.columns.map((column, index) => ({ ...column, ...draft.renamed[index] }));
-  return { ...parsed, columns, rows: draft.keepDuplicates ? parsed.rows : withoutDuplicates(parsed.rows) };
+  return settleDuplicates({ ...parsed, columns }, draft.duplicates, draft.key);
 }
 
 /// The first row by column name, for previews.
@@ -54,10 +58,12 @@ export function usedNames(rows: ParsedRows): string[] {
   return rows.columns.filter((column) => column.used).map((column) => column.name);
 }
 
-/// The rows on the wire, or why they cannot go along with the job.
-export function inputToWire(rows: ParsedRows): InputSpec | undefined {
+/// The rows on the wire; none where they are uploaded on their own.
+function inputToWire(draft: Draft, rows: ParsedRows): InputSpec | undefined {
   if (rows.rows.length === 0) return undefined;
-  return { csv: rowsToCsv(rows.columns, rows.rows), duplicates: 'allow' };
+  const text = rows.delimiter === JSON_LINES ? { jsonl: renameJsonLines(draft.text, rows.columns) } : { csv: rowsToCsv(rows.columns, rows.rows) };
+  const key = usedNames(rows).includes(draft.key) && { key: draft.key };
+  return { ...text, ...key, ...(draft.duplicates !== 'refuse' && { duplicates: draft.duplicates }) };
 }
 
 /// Whether a file is too large to be read in the page.
@@ -65,17 +71,17 @@ export function isTooLarge(bytes: number): boolean {
   return bytes > MAX_PARSED_BYTES;
 }
 
-/// The whole job on the wire.
-export function draftToJob(draft: Draft, rows: ParsedRows, saved?: JobSpec): JobSpec {
-  const input = inputToWire(rows);
+/// The whole job on the wire, but for its schedule.
+export function draftToJob(draft: Draft, rows: ParsedRows): JobSpec {
+  const input = inputToWire(draft, rows);
+  const reason = draft.reason.trim();
   return {
     name: draft.name.trim(),
     folder: draft.folder.trim(),
     ...(draft.description.trim() && { description: draft.description.trim() }),
-    request: { ...templateToWire(draft.template), ...(saved?.request.reason && { reason: saved.request.reason }) },
+    request: { ...templateToWire(draft.template), ...(reason && { reason }) },
     ...(input && { input }),
-    plan: planToWire(draft.plan, saved?.plan),
-    ...(saved?.schedule && { schedule: saved.schedule }),
+    plan: planToWire(draft.plan),
   };
 }
 
@@ -83,32 +89,34 @@ export function draftToJob(draft: Draft, rows: ParsedRows, saved?: JobSpec): Job
 export function draftOfJob(job: JobSpec): Draft {
   const { input } = job;
   return {
-    ...emptyDraft(job.folder),
+    ...emptyDraft(job.folder ?? ''),
     text: input?.csv ?? input?.jsonl ?? (input?.rows ?? []).map((row) => JSON.stringify(row)).join('\n'),
-    header: input?.csv === undefined || input.columns ? undefined : true,
+    header: input?.csv == null ? undefined : !input.columns,
     renamed: Object.fromEntries((input?.columns ?? []).map((name, index) => [index, { name }])),
-    keepDuplicates: input?.duplicates === 'allow',
-    template: templateOf(job.request),
+    duplicates: input?.duplicates ?? 'refuse',
+    key: input?.key ?? '',
+    template: templateOf(job.request ?? {}),
     plan: planFromWire(job.plan),
-    name: job.name,
-    folder: job.folder,
+    name: job.name ?? '',
     description: job.description ?? '',
-    reason: '',
+    reason: job.request?.reason ?? '',
   };
 }
 
 function templateOf(request: RequestSpec): RequestTemplate {
   const pairs = (object: Record<string, string> = {}): Pair[] => Object.entries(object).map(([name, value]) => ({ key: freshKey(), name, value }));
-  const isText = typeof request.body === 'string';
+  const { body } = request;
+  const isText = typeof body === 'string';
+  const has = body !== undefined && body !== null;
   return {
-    region: request.region ?? request.regions?.join(', ') ?? '',
-    service: request.service,
+    regions: request.regions?.length ? request.regions : request.region ? [request.region] : [],
+    service: request.service ?? '',
     instance: request.instance ?? 'any',
-    method: request.method,
-    path: request.path,
+    method: request.method ?? 'GET',
+    path: request.path ?? '/',
     query: pairs(request.query),
     headers: pairs(request.headers),
-    body: request.body === undefined || request.body === null ? '' : isText ? String(request.body) : JSON.stringify(request.body, null, 2),
-    bodyKind: request.body === undefined || request.body === null ? 'none' : isText ? 'text' : 'json',
+    body: !has ? '' : isText ? body : JSON.stringify(body, null, 2),
+    bodyKind: !has ? 'none' : isText ? 'text' : 'json',
   };
 }

@@ -12,6 +12,9 @@ export type Wave = {
   bake: string;
 };
 
+/// What must stand in an answer's body: a JSON pointer, and a value or a condition such as `{"gte": 1}`.
+export type BodyRule = { key: number; pointer: string; value: string };
+
 /// The plan as the form has it. Empty texts and numbers mean: not said.
 export type Plan = {
   waves: Wave[];
@@ -22,8 +25,19 @@ export type Plan = {
   stopRate: number | '';
   stopWindow: number | '';
   successStatus: string;
+  successBody: BodyRule[];
   idempotent: boolean;
   retries: number | '';
+  backoff: string;
+  maxBackoff: string;
+  /// What differs in a region, where a run goes to several; what is not said there is as above.
+  regions: Record<string, Plan>;
+};
+
+/// A plan that says nothing.
+export const NOTHING_SAID: Plan = {
+  waves: [], concurrency: '', ratePerSecond: '', timeout: '', stopFailures: '', stopRate: '', stopWindow: '',
+  successStatus: '', successBody: [], idempotent: false, retries: '', backoff: '', maxBackoff: '', regions: {},
 };
 
 let nextKey = 1;
@@ -37,17 +51,7 @@ function wave(unit: Wave['unit'], size: number, gate: Wave['gate'], bake = '30s'
   return { key: freshKey(), unit, size, gate, bake };
 }
 
-const PACE = {
-  concurrency: 4,
-  ratePerSecond: 20,
-  timeout: '30s',
-  stopFailures: 10,
-  stopRate: '',
-  stopWindow: '',
-  successStatus: '2xx',
-  idempotent: false,
-  retries: '',
-} as const;
+const PACE: Omit<Plan, 'waves'> = { ...NOTHING_SAID, concurrency: 4, ratePerSecond: 20, timeout: '30s', stopFailures: 10, successStatus: '2xx' };
 
 /// What the page offers to begin with.
 export const PRESETS: { id: string; label: string; text: string; plan: () => Plan }[] = [
@@ -73,6 +77,11 @@ export const PRESETS: { id: string; label: string; text: string; plan: () => Pla
     plan: () => ({ ...PACE, waves: [wave('percent', 100, 'auto')], ratePerSecond: 50, concurrency: 8 }),
   },
 ];
+
+/// Whether a plan is as a preset has it.
+export function isPreset(plan: Plan, preset: (typeof PRESETS)[number]): boolean {
+  return JSON.stringify(planToWire(plan)) === JSON.stringify(planToWire(preset.plan()));
+}
 
 /// How many rows each wave sends; sizes by percent count from the start of the run, as design §14 has them.
 export function waveSizes(waves: Wave[], rows: number): number[] {
@@ -104,11 +113,19 @@ export function planErrors(plan: Plan, rows: number): Partial<Record<string, str
     }
   });
   const left = rows - sizes.reduce((sum, size) => sum + size, 0);
-  if (rows > 0 && left > 0) errors.waves = `${left} rows are in no wave. Let the last wave be 100 %.`;
-  if (plan.timeout && !DURATION.test(plan.timeout)) errors.timeout = 'Such as 30s, 5m';
+  if (plan.waves.length > 0 && rows > 0 && left > 0) errors.waves = `${left} rows are in no wave. Let the last wave be 100 %.`;
+  for (const field of ['timeout', 'backoff', 'maxBackoff'] as const) {
+    if (plan[field] && !DURATION.test(plan[field])) errors[field] = 'Such as 30s, 5m';
+  }
+  plan.successBody.forEach(({ pointer }, index) => {
+    if (pointer !== '' && !pointer.startsWith('/')) errors[`successBody.${index}`] = 'Begins with /, such as /status';
+  });
+  for (const [region, there] of Object.entries(plan.regions)) {
+    for (const [field, error] of Object.entries(planErrors(there, rows))) errors[`${region}.${field}`] = error;
+  }
   if (plan.stopRate !== '' && plan.stopWindow === '') errors.stopWindow = 'Of how many of the last requests?';
-  if (plan.successStatus && !statusList(plan.successStatus).every((status) => /^([1-5]xx|[1-5]\d\d)$/.test(status))) {
-    errors.successStatus = 'Such as 2xx, 404';
+  if (plan.successStatus && !statusList(plan.successStatus).every((status) => /^([1-5]xx|[1-5]\d\d(-[1-5]\d\d)?)$/.test(status))) {
+    errors.successStatus = 'Such as 2xx, 409, 200-204';
   }
   return errors;
 }
@@ -120,9 +137,22 @@ function statusList(text: string): string[] {
     .filter(Boolean);
 }
 
+/// JSON, or else the text itself: people write `done` and mean `"done"`.
+function valueOf(text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch {
+    return text;
+  }
+}
+
+/// The opposite: text that JSON would read as something else stands in quotes.
+function textOf(value: unknown): string {
+  return typeof value === 'string' && valueOf(value) === value ? value : JSON.stringify(value);
+}
+
 /// The plan as the server takes it; what is not said is left out.
-/// What the form does not show of a saved plan (regions, a rule for the body, waits between tries) stays as it was.
-export function planToWire(plan: Plan, saved?: PlanSpec): PlanSpec {
+export function planToWire(plan: Plan): PlanSpec {
   const waves = plan.waves.map((wave, index): WaveSpec => {
     const size = wave.unit === 'count' ? { count: wave.size } : { percent: wave.size };
     if (index === plan.waves.length - 1) return size;
@@ -136,18 +166,22 @@ export function planToWire(plan: Plan, saved?: PlanSpec): PlanSpec {
     ...(plan.stopRate !== '' && plan.stopWindow !== '' && { window: plan.stopWindow }),
   };
   const statuses = statusList(plan.successStatus);
+  const body = plan.successBody.filter(({ pointer }) => pointer !== '').map(({ pointer, value }) => [pointer, valueOf(value)] as const);
+  const regions = Object.entries(plan.regions).map(([region, there]) => [region, planToWire(there)] as const);
   return {
     ...(waves.length > 0 && { waves }),
     ...(plan.concurrency !== '' && { concurrency: plan.concurrency }),
     ...(plan.ratePerSecond !== '' && { rate_per_second: plan.ratePerSecond }),
     ...(plan.timeout && { timeout: plan.timeout }),
     ...(Object.keys(stop).length > 0 && { stop_when: stop }),
-    ...((statuses.length > 0 || saved?.success?.body) && {
-      success: { ...(statuses.length > 0 && { status: statuses }), ...(saved?.success?.body && { body: saved.success.body }) },
+    ...((statuses.length > 0 || body.length > 0) && {
+      success: { ...(statuses.length > 0 && { status: statuses }), ...(body.length > 0 && { body: Object.fromEntries(body) }) },
     }),
     ...(plan.idempotent && { idempotent: true }),
-    ...(plan.retries !== '' && plan.retries > 0 && { retries: { ...saved?.retries, max: plan.retries } }),
-    ...(saved?.regions && { regions: saved.regions }),
+    ...(plan.retries !== '' && plan.retries > 0 && {
+      retries: { max: plan.retries, ...(plan.backoff && { backoff: plan.backoff }), ...(plan.maxBackoff && { max_backoff: plan.maxBackoff }) },
+    }),
+    ...(regions.length > 0 && { regions: Object.fromEntries(regions) }),
   };
 }
 
@@ -157,7 +191,7 @@ export function planFromWire(wire: PlanSpec | undefined): Plan {
   return {
     waves: (wire?.waves ?? []).map((saved) => ({
       key: freshKey(),
-      unit: saved.count !== undefined ? 'count' : 'percent',
+      unit: saved.count != null ? 'count' : 'percent',
       size: saved.count ?? saved.percent ?? 100,
       gate: saved.gate ?? 'auto',
       bake: saved.bake ?? '',
@@ -166,10 +200,14 @@ export function planFromWire(wire: PlanSpec | undefined): Plan {
     ratePerSecond: wire?.rate_per_second ?? '',
     timeout: wire?.timeout ?? '',
     stopFailures: stop?.failures ?? '',
-    stopRate: stop?.failure_rate === undefined ? '' : Number((stop.failure_rate * 100).toFixed(4)),
+    stopRate: stop?.failure_rate == null ? '' : Number((stop.failure_rate * 100).toFixed(4)),
     stopWindow: stop?.window ?? '',
     successStatus: (wire?.success?.status ?? []).join(', '),
+    successBody: Object.entries(wire?.success?.body ?? {}).map(([pointer, value]) => ({ key: freshKey(), pointer, value: textOf(value) })),
     idempotent: wire?.idempotent ?? false,
-    retries: wire?.retries?.max ?? '',
+    retries: wire?.retries?.max || '',
+    backoff: wire?.retries?.backoff ?? '',
+    maxBackoff: wire?.retries?.max_backoff ?? '',
+    regions: Object.fromEntries(Object.entries(wire?.regions ?? {}).map(([region, there]) => [region, planFromWire(there)])),
   };
 }

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { columnError, nameColumns, parseRows, rowObjects, rowsToCsv, withoutDuplicates } from './rows';
+import { columnError, nameColumns, parseRows, rowObjects, rowsToCsv, settleDuplicates } from './rows';
 
 describe('rows from pasted text', () => {
   it('takes one id a line, and calls the column id', () => {
@@ -29,7 +29,6 @@ describe('rows from pasted text', () => {
     const parsed = parseRows('id,to\n1,v2\n"2\n2",v2\n3\n1,v2\n');
     expect(parsed.problems).toEqual([
       { line: 5, text: 'has 1 value for 2 columns', fatal: true },
-      { line: 6, text: 'repeats line 2', fatal: false },
     ]);
   });
 
@@ -47,8 +46,19 @@ describe('rows from pasted text', () => {
     expect(parsed.problems[0]).toMatchObject({ line: 3, fatal: true });
   });
 
-  it('leaves repeated rows out when asked', () => {
-    expect(withoutDuplicates([['1'], ['2'], ['1']])).toEqual([['1'], ['2']]);
+  it('leaves repeated rows out, sends them, or takes them for mistakes', () => {
+    const parsed = parseRows('id,to\n1,a\n2,a\n1,b\n2,a\n');
+    const settled = (...how: ['skip' | 'allow' | 'refuse', string]) => settleDuplicates(parsed, ...how);
+    expect(settled('skip', '')).toMatchObject({ rows: [['1', 'a'], ['2', 'a'], ['1', 'b']], repeated: 1 });
+    expect(settled('skip', 'id')).toMatchObject({ rows: [['1', 'a'], ['2', 'a']], repeated: 2 });
+    expect(settled('allow', 'id').rows).toHaveLength(4);
+    expect(settled('refuse', '').problems).toEqual([{ line: 5, text: 'repeats line 3', fatal: true }]);
+  });
+
+  it('counts what is not sent as no difference', () => {
+    const parsed = parseRows('id,note\n1,a\n1,b\n');
+    const columns = parsed.columns.map((column) => ({ ...column, used: column.name === 'id' }));
+    expect(settleDuplicates({ ...parsed, columns }, 'skip', '').rows).toEqual([['1', 'a']]);
   });
 });
 

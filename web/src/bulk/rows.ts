@@ -24,12 +24,19 @@ export type ParsedRows = {
   delimiter: string;
   /// Whether the first line was taken for names.
   hasHeader: boolean;
+  /// The line of the text in which a row begins.
+  lines: (row: number) => number;
+  /// How many rows repeat an earlier one.
+  repeated: number;
 };
 
 /// Beyond this many bytes a file is handed to the server as it is.
 export const MAX_PARSED_BYTES = 8 * 1024 * 1024;
 /// Problems that are listed; more are counted.
 const MAX_PROBLEMS = 200;
+
+/// What `delimiter` says of JSON lines.
+export const JSON_LINES = 'JSON lines';
 
 const NAME = /^[A-Za-z_][A-Za-z0-9_.-]*$/;
 
@@ -62,10 +69,9 @@ export function parseRows(text: string, header?: boolean): ParsedRows {
     }
     rows.push(Array.from({ length: width }, (_, at) => row[at] ?? ''));
   });
-  const columns = nameColumns(names);
-  problems.push(...duplicates(rows, (index) => lines(index + (hasHeader ? 1 : 0))));
   problems.sort((a, b) => a.line - b.line);
-  return { columns, rows, problems, delimiter: parsed.meta.delimiter, hasHeader };
+  const lineOf = (row: number) => lines(row + (hasHeader ? 1 : 0));
+  return { columns: nameColumns(names), rows, problems, delimiter: parsed.meta.delimiter, hasHeader, lines: lineOf, repeated: 0 };
 }
 
 function parseJsonLines(text: string): ParsedRows {
@@ -85,8 +91,7 @@ function parseJsonLines(text: string): ParsedRows {
   });
   const names = [...new Set(objects.flatMap((object) => Object.keys(object)))];
   const rows = objects.map((object) => names.map((name) => textOf(object[name])));
-  problems.push(...duplicates(rows, (index) => lines[index] ?? 0));
-  return { columns: nameColumns(names), rows, problems, delimiter: 'JSON lines', hasHeader: true };
+  return { columns: nameColumns(names), rows, problems, delimiter: JSON_LINES, hasHeader: true, lines: (row) => lines[row] ?? 0, repeated: 0 };
 }
 
 function textOf(value: unknown): string {
@@ -165,36 +170,48 @@ export function columnError(columns: Column[], index: number): string | undefine
   return same ? 'Another column has this name' : undefined;
 }
 
-function* duplicatePairs(rows: string[][]): Generator<[number, number]> {
+function* duplicatePairs(rows: string[][], by: (row: string[]) => unknown = (row) => row): Generator<[number, number]> {
   const seen = new Map<string, number>();
   for (const [index, row] of rows.entries()) {
-    const key = JSON.stringify(row);
+    const key = JSON.stringify(by(row));
     const before = seen.get(key);
     if (before === undefined) seen.set(key, index);
     else yield [index, before];
   }
 }
 
-function duplicates(rows: string[][], line: (row: number) => number): RowProblem[] {
-  const found: RowProblem[] = [];
-  for (const [index, before] of duplicatePairs(rows)) {
-    found.push({ line: line(index), text: `repeats line ${line(before)}`, fatal: false });
-    if (found.length >= MAX_PROBLEMS) break;
-  }
-  return found;
-}
+/// What becomes of rows that repeat an earlier one.
+export type Duplicates = 'skip' | 'allow' | 'refuse';
 
-/// The rows without those that repeat an earlier one.
-export function withoutDuplicates(rows: string[][]): string[][] {
-  const repeated = new Set<number>();
-  for (const [index] of duplicatePairs(rows)) repeated.add(index);
-  return rows.filter((_, index) => !repeated.has(index));
+/// The rows as they will be sent: alike are those with the same key, or else with the same values in all used columns.
+export function settleDuplicates(parsed: ParsedRows, what: Duplicates, key: string): ParsedRows {
+  if (what === 'allow') return parsed;
+  const counts = parsed.columns.flatMap((column, index) => (column.used && (key === '' || column.name === key) ? [index] : []));
+  const repeated = [...duplicatePairs(parsed.rows, (row) => counts.map((index) => row[index]))];
+  if (repeated.length === 0) return parsed;
+  const found = repeated.slice(0, MAX_PROBLEMS).map(([index, before]): RowProblem => ({
+    line: parsed.lines(index), text: `repeats line ${parsed.lines(before)}`, fatal: what === 'refuse',
+  }));
+  const problems = [...parsed.problems, ...found].sort((a, b) => a.line - b.line);
+  const gone = new Set(what === 'skip' ? repeated.map(([index]) => index) : []);
+  return { ...parsed, problems, repeated: repeated.length, rows: parsed.rows.filter((_, index) => !gone.has(index)) };
 }
 
 /// The rows as objects by column name, unused columns left out.
 export function rowObjects(columns: Column[], rows: string[][]): Record<string, string>[] {
   const used = columns.flatMap((column, index) => (column.used ? [[column.name, index] as const] : []));
   return rows.map((row) => Object.fromEntries(used.map(([name, index]) => [name, row[index] ?? ''])));
+}
+
+/// Lines of JSON with the columns as they are called and used now. Values keep their types: a number stays one.
+export function renameJsonLines(text: string, columns: Column[]): string {
+  const used = columns.filter((column) => column.used);
+  return text
+    .split(/\r?\n/)
+    .filter((line) => line.trim() !== '')
+    .map((line) => JSON.parse(line) as Record<string, unknown>)
+    .map((row) => JSON.stringify(Object.fromEntries(used.map(({ header, name }) => [name, row[header] ?? null]))))
+    .join('\n');
 }
 
 /// The rows as CSV with the columns' names, for upload.

@@ -2,7 +2,7 @@ import { describe, expect, it } from 'vitest';
 import { type RequestTemplate, renderRequest, templateErrors, templateToWire } from './template';
 
 const template: RequestTemplate = {
-  region: 'eu',
+  regions: ['eu'],
   service: 'companies',
   instance: 'any',
   method: 'POST',

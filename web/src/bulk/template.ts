@@ -5,7 +5,8 @@ import type { RequestSpec } from '../jobs/wire';
 
 /// A request with `{{column}}` placeholders, as jobs have it.
 export type RequestTemplate = {
-  region: string;
+  /// Where each row is sent: one region, several one after the other, or a column that says it.
+  regions: string[];
   service: string;
   instance: string;
   method: string;
@@ -20,7 +21,10 @@ export type RequestTemplate = {
 /// A name and a value, with a key of its own so that lists of fields keep their focus.
 export type Pair = { key: number; name: string; value: string };
 
-const PLACEHOLDER = /\{\{\s*([^{}]*?)\s*\}\}/g;
+// `{{weight|number}}` also says what the value must be.
+const PLACEHOLDER = /\{\{\s*([^{}|]*?)\s*(?:\|\s*\w+\s*)?\}\}/g;
+/// A JSON string that is one placeholder and becomes a number or a boolean.
+const TYPED = /"(\{\{[^{}|]*\|\s*(?:number|boolean)\s*\}\})"/g;
 
 /// Where a value stands decides how it is escaped.
 export type Place = 'path' | 'query' | 'header' | 'json' | 'text';
@@ -74,12 +78,13 @@ export function renderRequest(template: RequestTemplate, row: Record<string, str
     .map((pair) => `${encodeURIComponent(renderText(pair.name, row, 'text'))}=${renderValue(pair.value, row)}`)
     .join('&');
   const at = template.instance && template.instance !== 'any' ? `@${template.instance}` : '';
-  const url = `/r/${template.region}/${template.service}${at}${path.startsWith('/') ? '' : '/'}${path}${query ? `?${query}` : ''}`;
+  const url = `/r/${renderText(template.regions[0] ?? '', row, 'text')}/${template.service}${at}${path.startsWith('/') ? '' : '/'}${path}${query ? `?${query}` : ''}`;
   const headers = template.headers
     .filter((pair) => pair.name)
     .map((pair): [string, string] => [pair.name, renderText(pair.value, row, 'header')]);
   const place = template.bodyKind === 'json' ? 'json' : 'text';
-  const body = template.bodyKind === 'none' ? undefined : renderText(template.body, row, place);
+  const source = place === 'json' ? template.body.replace(TYPED, '$1') : template.body;
+  const body = template.bodyKind === 'none' ? undefined : renderText(source, row, place);
   return { method: template.method, url, headers, body };
 }
 
@@ -105,7 +110,8 @@ export function templateErrors(template: RequestTemplate, columns: string[]): Pa
       errors[field] = `There is no column “${unknown}”. Columns: ${columns.join(', ') || 'none yet'}`;
     }
   };
-  if (!template.region) errors.region = 'Choose a region';
+  if (template.regions.length === 0) errors.region = 'Choose a region';
+  else check('region', template.regions.join(' '));
   if (!template.service) errors.service = 'Choose a service';
   if (!template.path.startsWith('/')) errors.path = 'Begins with /';
   check('path', template.path);
@@ -116,7 +122,7 @@ export function templateErrors(template: RequestTemplate, columns: string[]): Pa
     const message = jsonError(template.body);
     if (message) errors.body = message;
   }
-  const texts = [template.path, template.body, ...[...template.query, ...template.headers].map((pair) => pair.value)];
+  const texts = [template.path, template.body, template.instance, ...template.regions, ...[...template.query, ...template.headers].map((pair) => pair.value)];
   if (columns.length > 0 && !errors.path && !texts.some((text) => placeholdersOf(text).length > 0)) {
     errors.path = `Every row would send the same request. Put a column in, such as {{${columns[0]}}}`;
   }
@@ -138,9 +144,8 @@ export function templateToWire(template: RequestTemplate): RequestSpec {
     Object.fromEntries(list.filter((pair) => pair.name).map((pair) => [pair.name, pair.value]));
   const query = pairs(template.query);
   const headers = pairs(template.headers);
-  const regions = template.region.split(',').map((region) => region.trim()).filter(Boolean);
   return {
-    ...(regions.length > 1 ? { regions } : { region: template.region }),
+    ...(template.regions.length > 1 ? { regions: template.regions } : { region: template.regions[0] ?? '' }),
     service: template.service,
     instance: template.instance || 'any',
     method: template.method,

@@ -1,10 +1,18 @@
 /// How every error is shown: what happened, what to do, and where it stands in the audit log.
 import { Alert, Anchor, Button, Code, Group, List, Stack, Text } from '@mantine/core';
 import { IconAlertTriangle } from '@tabler/icons-react';
+import { type ReactNode } from 'react';
 import { Link, useInRouterContext } from 'react-router';
 import type { Problem } from '../client/problem';
 
-export function ProblemAlert({ problem, onRetry }: { problem: Problem; onRetry?: () => void }) {
+interface Props {
+  problem: Problem;
+  onRetry?: () => void;
+  /// Further ways on, beside the link to the audit entry.
+  children?: ReactNode;
+}
+
+export function ProblemAlert({ problem, onRetry, children }: Props) {
   // The login stands outside the router, and its entries are not for who cannot log in.
   const linked = useInRouterContext();
   return (
@@ -17,7 +25,7 @@ export function ProblemAlert({ problem, onRetry }: { problem: Problem; onRetry?:
       styles={{ title: { whiteSpace: 'normal', overflowWrap: 'anywhere' } }}
     >
       <Stack gap={6}>
-        {problem.hint !== null && <Text size="sm">{problem.hint}</Text>}
+        {problem.hint !== null && <Text size="sm">{withCode(problem.hint)}</Text>}
         {problem.errors.length > 0 && (
           <List size="sm">
             {problem.errors.map((error) => (
@@ -37,6 +45,7 @@ export function ProblemAlert({ problem, onRetry }: { problem: Problem; onRetry?:
               Audit entry
             </Anchor>
           )}
+          {children}
           {onRetry && (
             <Button size="compact-xs" variant="default" onClick={onRetry}>
               Try again
@@ -46,4 +55,9 @@ export function ProblemAlert({ problem, onRetry }: { problem: Problem; onRetry?:
       </Stack>
     </Alert>
   );
+}
+
+/// What stands between backticks as code.
+function withCode(text: string): ReactNode[] {
+  return text.split('`').map((part, index) => (index % 2 === 1 ? <Code key={index}>{part}</Code> : part));
 }

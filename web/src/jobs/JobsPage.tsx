@@ -101,8 +101,8 @@ function JobList({ folder, onFolder }: { folder: string; onFolder: (folder: stri
                         </Anchor>
                       </Table.Td>
                       <Table.Td ff="monospace" fz="xs">
-                        {job.request.method} {job.request.region ?? job.request.regions?.join(',')}/{job.request.service}
-                        {job.request.path}
+                        {job.request?.method} {job.request?.region ?? job.request?.regions?.join(',')}/{job.request?.service}
+                        {job.request?.path}
                       </Table.Td>
                       <Table.Td>{job.next_run_at ? <>next <Time at={job.next_run_at} /></> : job.schedule ? 'paused' : '–'}</Table.Td>
                       <Table.Td>
@@ -172,6 +172,9 @@ export function RunList({ job }: { job?: string }) {
 
 function groupByFolder(found: Job[]): Map<string, Job[]> {
   const groups = new Map<string, Job[]>();
-  for (const job of found) groups.set(job.folder, [...(groups.get(job.folder) ?? []), job]);
+  for (const job of found) {
+    const folder = job.folder ?? '';
+    groups.set(folder, [...(groups.get(folder) ?? []), job]);
+  }
   return groups;
 }

@@ -5,9 +5,10 @@ import { formatSpan } from '../components/Time';
 import type { Sample } from './outcomes';
 
 const SERIES: { name: 'done' | 'failed' | 'unknown'; label: string; color: string }[] = [
-  { name: 'done', label: 'Done', color: 'teal.7' },
+  // From the ground up: what failed stands where it is seen, however little it is.
   { name: 'failed', label: 'Failed', color: 'red.7' },
   { name: 'unknown', label: 'Unknown', color: 'grape.6' },
+  { name: 'done', label: 'Done', color: 'teal.7' },
 ];
 
 export default function OutcomeChart({ samples }: { samples: Sample[] }) {
@@ -17,6 +18,8 @@ export default function OutcomeChart({ samples }: { samples: Sample[] }) {
   const data = samples.map((sample) => ({ ...sample, at: sample.at - from }));
   return (
     <AreaChart
+      // The library stacks in the order in which areas appeared, so one that joins later would go on top.
+      key={series.map(({ name }) => name).join()}
       h={220}
       data={data}
       dataKey="at"

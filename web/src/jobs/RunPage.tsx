@@ -24,17 +24,24 @@ const STATES: Record<RunState, { label: string; color: string; text: string }> =
   running: { label: 'running', color: 'blue', text: 'Requests are being sent.' },
   waiting: { label: 'waiting', color: 'yellow', text: 'The wave has ended. Look at what came of it, then open the gate.' },
   paused: { label: 'paused', color: 'yellow', text: 'Nothing more is sent until somebody resumes it.' },
-  stopped: { label: 'stopped itself', color: 'red', text: 'Too much failed. Look at the causes; resume if you know better.' },
+  stopped: { label: 'stopped itself', color: 'red', text: 'Look at the causes; resume if you know better, or cancel.' },
   cancelled: { label: 'cancelled', color: 'gray', text: 'What had not been sent was left out.' },
   done: { label: 'finished', color: 'green', text: 'Every row has been dealt with.' },
 };
+const SPOILED = 'Every row has been dealt with, but not all of them succeeded.';
+const APPROVAL = 'The wave has ended. Somebody else than who started the run must look at what came of it, and open the gate.';
 const COLORS: Record<ItemState, string> = { done: 'teal.7', failed: 'red.7', unknown: 'grape.6', skipped: 'gray.6', sending: 'blue.5', pending: 'gray.3' };
 
-export function RunBadge({ run }: { run: Pick<Run, 'state' | 'dry_run'> }) {
+/// Finished is not the same as well.
+function isSpoiled({ state, counts }: Pick<Run, 'state' | 'counts'>): boolean {
+  return state === 'done' && counts.failed + counts.unknown > 0;
+}
+
+export function RunBadge({ run }: { run: Pick<Run, 'state' | 'dry_run' | 'counts'> }) {
   const state = STATES[run.state];
   return (
     <Group gap={4} wrap="nowrap">
-      <Badge color={state.color} variant="light">
+      <Badge color={isSpoiled(run) ? 'yellow' : state.color} variant="light">
         {state.label}
       </Badge>
       {run.dry_run && (
@@ -93,7 +100,8 @@ export default function RunPage() {
       </Group>
       <Paper withBorder p="md" role="status">
         <Text size="sm" mb="xs">
-          {data.why ? <Inert>{sentence(data.why)}</Inert> : state.text}{' '}
+          {data.why && <Inert>{`${sentence(data.why)} `}</Inert>}
+          {(!data.why || data.state === 'stopped') && (data.gate === 'approval' ? APPROVAL : isSpoiled(data) ? SPOILED : state.text)}{' '}
           {data.state === 'waiting' && data.gate_opens_at && `It opens by itself ${formatDistance(data.gate_opens_at)}.`}
           {(data.waves ?? 0) > 1 && ` Wave ${Math.min(data.wave + 1, data.waves ?? 1)} of ${data.waves}.`}
           {data.state === 'running' && data.rate != null && data.rate > 0 && ` ${data.rate.toFixed(data.rate < 10 ? 1 : 0)} a second.`}
@@ -261,10 +269,10 @@ function Causes({ run, onRetried }: { run: Run; onRetried: () => void }) {
           {counted.map((cause) => (
             <Table.Tr key={cause.error}>
               <Table.Td ta="right" w={80} fw={600}>
-                {cause.count.toLocaleString()}
+                {(cause.count ?? 0).toLocaleString()}
               </Table.Td>
               <Table.Td>
-                <Inert>{cause.error}</Inert>
+                <Inert>{cause.error ?? ''}</Inert>
               </Table.Td>
             </Table.Tr>
           ))}
@@ -284,7 +292,7 @@ function Causes({ run, onRetried }: { run: Run; onRetried: () => void }) {
 }
 
 function Items({ run }: { run: Run }) {
-  const [state, setState] = useState<string>('');
+  const [state, setState] = useState<ItemState | ''>('');
   const { query: list, items: items } = usePages(['runs', run.id, 'items', state], (cursor) => runs.items(run.id, { state, limit: 50, cursor }), isAtRest(run) ? false : 5_000);
   const { refetch } = list;
   // Once more when it comes to rest.
@@ -300,7 +308,7 @@ function Items({ run }: { run: Run }) {
           size="xs"
           aria-label="Rows by state"
           value={state}
-          onChange={setState}
+          onChange={(value) => setState(value as ItemState | '')}
           data={[{ value: '', label: 'All' }, ...ITEM_STATES.filter((name) => (run.counts[name] ?? 0) > 0).map((name) => ({ value: name, label: name }))]}
         />
       </Group>

@@ -1,8 +1,9 @@
 /// The body: JSON, text, form, multipart with files, or one raw file.
-import { Button, FileInput, Group, SegmentedControl, Skeleton, Stack, Text } from '@mantine/core';
+import { Button, FileInput, Group, SegmentedControl, Skeleton, Stack, Switch, Text, Tooltip } from '@mantine/core';
 import { Suspense, lazy } from 'react';
 import { RowTable } from './RowTable';
 import type { BodyDraft, BodyKind } from './draft';
+import { useKeepsBodies } from './tabs';
 
 const CodeEditor = lazy(() => import('./CodeEditor'));
 
@@ -23,15 +24,23 @@ interface Props {
 
 export function BodyEditor({ body, onChange, onSend }: Props) {
   const set = (part: Partial<BodyDraft>) => onChange({ ...body, ...part });
+  const [keeps, setKeeps] = useKeepsBodies();
   return (
     <Stack gap="xs" className="body-editor">
       <Group gap="xs" justify="space-between">
         <SegmentedControl size="xs" data={KINDS} value={body.kind} onChange={(kind) => set({ kind: kind as BodyKind })} aria-label="Kind of body" />
-        {body.kind === 'json' && (
-          <Button size="compact-xs" variant="subtle" onClick={() => set({ text: pretty(body.text) })}>
-            Format
-          </Button>
-        )}
+        <Group gap="xs">
+          {body.kind === 'json' && (
+            <Button size="compact-xs" variant="subtle" onClick={() => set({ text: pretty(body.text) })}>
+              Format
+            </Button>
+          )}
+          {body.kind !== 'none' && body.kind !== 'file' && (
+            <Tooltip label="Off: bodies are forgotten when this browser tab is closed. Files are never kept." multiline w={260}>
+              <Switch size="xs" label="Keep bodies in this browser" checked={keeps} onChange={(event) => setKeeps(event.currentTarget.checked)} />
+            </Tooltip>
+          )}
+        </Group>
       </Group>
       {body.kind === 'none' && (
         <Text size="sm" c="dimmed">

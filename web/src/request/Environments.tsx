@@ -86,7 +86,7 @@ export function Environments() {
                       variant="subtle"
                       color="gray"
                       aria-label={`Remove variable ${index + 1}`}
-                      disabled={index === lines.length - 1}
+                      style={index === lines.length - 1 ? { visibility: 'hidden' } : undefined}
                       onClick={() => setVariables(current.variables.filter((_, at) => at !== index))}
                     >
                       <IconTrash size={15} />
@@ -96,8 +96,7 @@ export function Environments() {
               </Stack>
               <Group justify="flex-end">
                 <Button
-                  variant="subtle"
-                  color="red.9"
+                  variant="default"
                   onClick={() => setEnvironments({ environments: environments.filter((one) => one !== current), chosen: null })}
                 >
                   Delete environment

@@ -1,6 +1,6 @@
 /// The request page: saved requests at the side, open ones as tabs, what is sent above what came back.
-import { ActionIcon, Alert, Button, Group, Indicator, Menu, Tabs, Text, Textarea, Tooltip } from '@mantine/core';
-import { useHotkeys, useLocalStorage } from '@mantine/hooks';
+import { ActionIcon, Alert, Button, Group, Indicator, Menu, SegmentedControl, Splitter, Tabs, Text, Tooltip } from '@mantine/core';
+import { type SplitterPaneSize, useHotkeys, useLocalStorage, useMediaQuery } from '@mantine/hooks';
 import { notifications } from '@mantine/notifications';
 import { IconCode, IconDeviceFloppy, IconFileImport, IconLayoutSidebar, IconPlus, IconX } from '@tabler/icons-react';
 import { Suspense, lazy, useEffect, useMemo, useRef, useState } from 'react';
@@ -11,6 +11,7 @@ import { CollectionTree } from '../collections/CollectionTree';
 import { draftOf, edit, readSaved, updateSaved, useRefreshSaved } from '../collections/collections';
 import { BodyEditor } from './BodyEditor';
 import { Environments } from './Environments';
+import { History } from './History';
 import { RowTable } from './RowTable';
 import { SocketPane } from './SocketPane';
 import { TargetBar } from './TargetBar';
@@ -31,6 +32,7 @@ export default function RequestPage() {
   const { tabs, current } = useTabs();
   const tab = tabs.find(({ id }) => id === current) ?? tabs[0];
   const [sidebar, setSidebar] = useLocalStorage({ key: 'doorman.sidebar', defaultValue: true, getInitialValueInEffect: false });
+  const [side, setSide] = useLocalStorage<'saved' | 'history'>({ key: 'doorman.side', defaultValue: 'saved', getInitialValueInEffect: false });
   const [importing, setImporting] = useState(false);
   const refresh = useRefreshSaved();
 
@@ -43,6 +45,7 @@ export default function RequestPage() {
     { id: 'request.new', label: 'New request', group: 'Request', keys: 'Alt+N', run: addTab },
     { id: 'request.close', label: 'Close tab', group: 'Request', keys: 'Alt+W', run: () => close(current) },
     { id: 'request.import', label: 'Import curl, Postman, Bruno or OpenAPI', group: 'Request', run: () => setImporting(true) },
+    { id: 'request.history', label: 'Show what I sent lately', group: 'Request', keywords: ['history'], run: () => { setSidebar(true); setSide('history'); } },
     { id: 'request.sidebar', label: sidebar ? 'Hide saved requests' : 'Show saved requests', group: 'Request', run: () => setSidebar(!sidebar) },
   ]);
   useHotkeys(
@@ -59,16 +62,29 @@ export default function RequestPage() {
     <div className="request-page" data-sidebar={sidebar}>
       {sidebar && (
         <aside className="sidebar" aria-label="Saved requests">
-          <CollectionTree
-            current={tab.saved?.id ?? null}
-            onImport={() => setImporting(true)}
-            onOpen={(saved) => openTab(draftOf(saved), { id: saved.id, name: saved.name, draft: draftOf(saved) })}
+          <SegmentedControl
+            size="xs"
+            fullWidth
+            mb={6}
+            aria-label="At the side"
+            data={[{ value: 'saved', label: 'Saved' }, { value: 'history', label: 'History' }]}
+            value={side}
+            onChange={(value) => setSide(value as typeof side)}
           />
+          {side === 'history' ? (
+            <History />
+          ) : (
+            <CollectionTree
+              current={tab.saved?.id ?? null}
+              onImport={() => setImporting(true)}
+              onOpen={(saved) => openTab(draftOf(saved), { id: saved.id, name: saved.name, draft: draftOf(saved) })}
+            />
+          )}
         </aside>
       )}
       <div className="workspace">
         <Group gap={4} wrap="nowrap" className="tab-strip">
-          <Tooltip label={sidebar ? 'Hide saved requests' : 'Show saved requests'}>
+          <Tooltip label={sidebar ? 'Hide saved requests and history' : 'Show saved requests and history'}>
             <ActionIcon variant="subtle" color="gray" onClick={() => setSidebar(!sidebar)} aria-label="Saved requests" aria-pressed={sidebar}>
               <IconLayoutSidebar size={16} />
             </ActionIcon>
@@ -76,7 +92,6 @@ export default function RequestPage() {
           <Tabs
             value={tab.id}
             onChange={(id) => id !== null && showTab(id)}
-            flex={1}
             miw={0}
             variant="outline"
             className="open-tabs"
@@ -84,7 +99,25 @@ export default function RequestPage() {
           >
             <Tabs.List aria-label="Open requests">
               {tabs.map((open) => (
-                <Tabs.Tab key={open.id} value={open.id} onAuxClick={(event) => event.button === 1 && close(open.id)}>
+                <Tabs.Tab
+                  key={open.id}
+                  value={open.id}
+                  onAuxClick={(event) => event.button === 1 && close(open.id)}
+                  onKeyDown={(event) => event.key === 'Delete' && close(open.id)}
+                  title={`${tabTitle(open)} (Delete, Alt+W or a middle click closes it)`}
+                  // For the mouse; the keyboard has Delete and Alt+W, and a tab may hold no button.
+                  rightSection={
+                    <span
+                      className="tab-close"
+                      onClick={(event) => {
+                        event.stopPropagation();
+                        close(open.id);
+                      }}
+                    >
+                      <IconX size={13} aria-hidden />
+                    </span>
+                  }
+                >
                   <Indicator disabled={!isChanged(open)} size={7} offset={-3} position="middle-end" color="orange.7">
                     <span className="tab-title">{tabTitle(open)}</span>
                   </Indicator>
@@ -93,22 +126,17 @@ export default function RequestPage() {
               ))}
             </Tabs.List>
           </Tabs>
-          <Tooltip label="Close this tab (Alt+W)">
-            <ActionIcon variant="subtle" color="gray" onClick={() => close(tab.id)} aria-label="Close tab">
-              <IconX size={16} />
-            </ActionIcon>
-          </Tooltip>
           <Tooltip label="New request (Alt+N)">
             <ActionIcon variant="subtle" color="gray" onClick={addTab} aria-label="New request">
               <IconPlus size={16} />
             </ActionIcon>
           </Tooltip>
-          <Tooltip label="Import">
-            <ActionIcon variant="subtle" color="gray" onClick={() => setImporting(true)} aria-label="Import">
-              <IconFileImport size={16} />
-            </ActionIcon>
-          </Tooltip>
-          <Environments />
+          <Group gap={4} wrap="nowrap" ml="auto" flex="none">
+            <Button size="compact-sm" variant="subtle" color="gray" leftSection={<IconFileImport size={15} aria-hidden />} onClick={() => setImporting(true)}>
+              Import
+            </Button>
+            <Environments />
+          </Group>
         </Group>
         <Editor key={tab.id} tab={tab} />
       </div>
@@ -137,7 +165,10 @@ function Editor({ tab }: { tab: Tab }) {
   const [unsendable, setUnsendable] = useState<string | null>(null);
   const [showing, setShowing] = useState<'code' | 'save' | null>(null);
   const [part, setPart] = useState<string | null>('params');
-  const reason = useRef<HTMLTextAreaElement>(null);
+  const reason = useRef<HTMLInputElement>(null);
+  // Side by side where there is room for both.
+  const isWide = useMediaQuery('(min-width: 1700px)', false, { getInitialValueInEffect: false });
+  const [sizes, setSizes] = useLocalStorage<SplitterPaneSize[]>({ key: isWide ? 'doorman.split.wide' : 'doorman.split', defaultValue: isWide ? ['50%', '50%'] : ['42%', '58%'], getInitialValueInEffect: false });
 
   const isSocket = draft.headers.some(({ name, value, on }) => on && name.toLowerCase() === 'upgrade' && value.toLowerCase() === 'websocket') || /\/ws\/?$/.test(draft.path);
   const isLive = socket !== undefined && socket.state !== 'closed';
@@ -221,9 +252,19 @@ function Editor({ tab }: { tab: Tab }) {
 
   const live = (rows: { name: string; on: boolean }[]) => rows.filter(({ name, on }) => on && name !== '').length;
   return (
-    <div className="editor">
-      <section className="request-pane" aria-label="Request">
-        <TargetBar draft={draft} onChange={change} onSend={go} onCancel={stop} onCurl={paste} sending={sending} isSocket={isSocket} />
+    <>
+    <Splitter
+      key={isWide ? 'wide' : 'narrow'}
+      orientation={isWide ? 'horizontal' : 'vertical'}
+      sizes={sizes}
+      onSizeChange={setSizes}
+      step="2%"
+      lineSize={1}
+      handleColor="var(--mantine-color-default-border)"
+      className="editor"
+    >
+      <Splitter.Pane defaultSize={sizes[0] ?? '42%'} min="20%" className="request-pane" role="region" aria-label="Request">
+        <TargetBar draft={draft} values={values} onChange={change} onSend={go} onCancel={stop} onCurl={paste} sending={sending} isSocket={isSocket} wantsReason={wantsReason} reason={reason} />
         {unsendable !== null && (
           <Alert color="yellow" mt="xs" p="xs" role="alert" withCloseButton onClose={() => setUnsendable(null)} closeButtonLabel="Close">
             {unsendable}
@@ -272,30 +313,18 @@ function Editor({ tab }: { tab: Tab }) {
             <BodyEditor body={draft.body} onChange={(body) => change({ body })} onSend={go} />
           </Tabs.Panel>
         </Tabs>
-        <Textarea
-          ref={reason}
-          mt="xs"
-          size="xs"
-          label="Reason"
-          placeholder="Why? It is written to the audit log; some services ask for it"
-          autosize
-          minRows={1}
-          maxRows={3}
-          value={draft.reason}
-          error={wantsReason && draft.reason === '' ? 'Policy asks for a reason here' : undefined}
-          onChange={(event) => change({ reason: event.currentTarget.value })}
-        />
-      </section>
-      <section className="response-pane" aria-label="Response">
+      </Splitter.Pane>
+      <Splitter.Pane defaultSize={sizes[1] ?? '58%'} min="20%" className="response-pane" role="region" aria-label="Response">
         {isSocket ? <SocketPane tab={tab.id} /> : <ResponsePane tab={tab.id} name={tabTitle(tab).replace(/[^\w.-]+/g, '-').slice(0, 60)} />}
-      </section>
+      </Splitter.Pane>
+    </Splitter>
       <Suspense>
         {showing === 'code' && <CodeModal draft={draft} values={values} onClose={() => setShowing(null)} />}
         {showing === 'save' && (
           <SaveModal draft={draft} onClose={() => setShowing(null)} onSaved={(saved) => changeTab(tab.id, () => ({ saved }))} />
         )}
       </Suspense>
-    </div>
+    </>
   );
 }
 

@@ -58,11 +58,14 @@ export function RowTable({ what, rows, onChange, files = false, warn }: Props) {
       {lines.map((line, index) => {
         const warning = warn?.(line) ?? null;
         const label = `${what} ${index + 1}`;
+        // The line to type into has nothing to switch off or remove yet.
+        const isBlank = index === lines.length - 1 && line.name === '' && line.value === '' && line.file === undefined;
         return (
           <Group key={index} gap={6} wrap="nowrap" align="flex-start" role="group" aria-label={label}>
             <Checkbox
               size="xs"
               mt={7}
+              style={isBlank ? { visibility: 'hidden' } : undefined}
               checked={line.on}
               onChange={(event) => change(index, { on: event.currentTarget.checked })}
               aria-label={`Send ${label}`}
@@ -107,7 +110,7 @@ export function RowTable({ what, rows, onChange, files = false, warn }: Props) {
               color="gray"
               mt={1}
               aria-label={`Remove ${label}`}
-              disabled={index === lines.length - 1}
+              style={isBlank ? { visibility: 'hidden' } : undefined}
               onClick={() => onChange(lines.filter((_, at) => at !== index))}
             >
               <IconTrash size={15} />

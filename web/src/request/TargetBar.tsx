@@ -1,60 +1,37 @@
-/// Where the request goes and how: region, service, instance, method, path, Send.
+/// Where the request goes, why and how: region, service, instance, reason, method, path, Send.
 import { Autocomplete, Button, Group, Kbd, Select, Text, TextInput, Tooltip } from '@mantine/core';
 import { IconPlayerStop, IconSend } from '@tabler/icons-react';
-import { useQuery } from '@tanstack/react-query';
-import { type ClipboardEvent } from 'react';
-import { api, call } from '../client/api';
+import { type ClipboardEvent, type Ref, useMemo } from 'react';
 import { asProblem } from '../client/problem';
+import { HealthIcon, type HealthItem, HealthOption, healthOf, useInstances, useRegions, useServices } from '../components/Catalog';
+import { addressOf } from './compose';
 import { type Draft, METHODS, row } from './draft';
 import { isCurl } from './curl';
 
 interface Props {
   draft: Draft;
+  values: Map<string, string>;
   onChange: (part: Partial<Draft>) => void;
   onSend: () => void;
   onCancel: () => void;
   onCurl: (command: string) => void;
   sending: boolean;
   isSocket: boolean;
+  /// Policy has asked for a reason.
+  wantsReason: boolean;
+  reason: Ref<HTMLInputElement>;
 }
 
-const DOTS: Record<string, string> = { healthy: '●', unhealthy: '○', unknown: '◌' };
-
-export function TargetBar({ draft, onChange, onSend, onCancel, onCurl, sending, isSocket }: Props) {
-  const regions = useQuery({
-    queryKey: ['regions'],
-    queryFn: () => call(api.GET('/api/v1/regions')),
-    refetchInterval: 15_000,
-  });
-  const services = useQuery({
-    queryKey: ['services', draft.region],
-    enabled: draft.region !== '',
-    queryFn: () => call(api.GET('/api/v1/regions/{region}/services', { params: { path: { region: draft.region } } })),
-    refetchInterval: 15_000,
-  });
-  const instances = useQuery({
-    queryKey: ['instances', draft.region, draft.service],
-    enabled: draft.region !== '' && draft.service !== '',
-    queryFn: () =>
-      call(
-        api.GET('/api/v1/regions/{region}/services/{service}/instances', {
-          params: { path: { region: draft.region, service: draft.service } },
-        }),
-      ),
-    refetchInterval: 15_000,
-  });
-  const regionData = (regions.data?.items ?? []).map(({ name, health }) => ({ value: name, label: `${DOTS[health] ?? ''} ${name}`, health }));
-  const serviceData = (services.data?.items ?? []).map(({ name, healthy, instances }) => ({
-    value: name,
-    label: `${healthy === 0 ? DOTS.unhealthy : DOTS.healthy} ${name}  ${healthy}/${instances}`,
-  }));
-  const instanceData = [
-    { value: 'any', label: 'any healthy one' },
-    { value: 'all', label: 'all, side by side' },
-    ...(instances.data?.items ?? []).map(({ id, health }) => ({ value: id, label: `${DOTS[health] ?? ''} ${id}` })),
-  ];
-  const known = (data: { value: string; label: string }[], value: string) =>
-    value !== '' && !data.some((item) => item.value === value) ? [...data, { value, label: value }] : data;
+export function TargetBar({ draft, values, onChange, onSend, onCancel, onCurl, sending, isSocket, wantsReason, reason }: Props) {
+  const regions = useRegions();
+  const services = useServices(draft.region);
+  const instances = useInstances(draft.region, draft.service);
+  const regionItems = withChosen(healthOf.regions(regions.data), draft.region);
+  const serviceItems = withChosen(healthOf.services(services.data), draft.service);
+  const instanceItems = withChosen(
+    [{ value: 'any', label: 'any healthy one' }, { value: 'all', label: 'all, side by side' }, ...healthOf.instances(instances.data)],
+    draft.instance,
+  );
 
   function paste(event: ClipboardEvent) {
     const text = event.clipboardData.getData('text/plain');
@@ -79,22 +56,25 @@ export function TargetBar({ draft, onChange, onSend, onCancel, onCurl, sending, 
       <Group gap={6} align="flex-end">
         <Select
           label="Region"
-          size="sm"
-          w={120}
+          w={112}
           searchable
-          placeholder="Region"
-          data={known(regionData, draft.region)}
+          placeholder="Choose"
+          data={regionItems}
+          renderOption={HealthOption}
+          leftSection={iconOf(regionItems, draft.region)}
           value={draft.region || null}
           onChange={(region) => onChange({ region: region ?? '' })}
           nothingFoundMessage={regions.isPending ? 'Loading…' : 'No region that you may reach'}
         />
         <Select
           label="Service"
-          size="sm"
-          w={210}
+          w={160}
           searchable
-          placeholder="Service"
-          data={known(serviceData, draft.service)}
+          placeholder={draft.region === '' ? 'Region first' : 'Choose'}
+          data={serviceItems}
+          renderOption={HealthOption}
+          comboboxProps={{ width: 260, position: 'bottom-start' }}
+          leftSection={iconOf(serviceItems, draft.service)}
           value={draft.service || null}
           onChange={(service) => onChange({ service: service ?? '', instance: 'any' })}
           disabled={draft.region === ''}
@@ -102,19 +82,31 @@ export function TargetBar({ draft, onChange, onSend, onCancel, onCurl, sending, 
         />
         <Select
           label="Instance"
-          size="sm"
-          w={170}
+          w={172}
           searchable
-          data={known(instanceData, draft.instance)}
+          data={instanceItems}
+          renderOption={HealthOption}
+          comboboxProps={{ width: 260, position: 'bottom-start' }}
+          leftSection={iconOf(instanceItems, draft.instance)}
           value={draft.instance}
           onChange={(instance) => onChange({ instance: instance ?? 'any' })}
           disabled={draft.service === ''}
         />
-        <Group gap={6} wrap="nowrap" align="flex-end" className="address">
+        <TextInput
+          ref={reason}
+          label="Reason"
+          flex="1 1 128px"
+          placeholder="For the audit log; some policies ask for it"
+          value={draft.reason}
+          error={wantsReason && draft.reason === '' ? 'Policy asks for a reason here' : undefined}
+          onChange={(event) => onChange({ reason: event.currentTarget.value })}
+        />
+      </Group>
+      <Group gap={6} wrap="nowrap" align="flex-end" mt={6}>
         <Autocomplete
-          label="Method"
-          size="sm"
-          w={110}
+          aria-label="Method"
+          w={112}
+          className="method-field"
           data={METHODS}
           value={draft.method}
           onChange={(method) => onChange({ method: method.toUpperCase().trim() })}
@@ -123,8 +115,7 @@ export function TargetBar({ draft, onChange, onSend, onCancel, onCurl, sending, 
           selectFirstOptionOnChange={false}
         />
         <TextInput
-          label="Path"
-          size="sm"
+          aria-label="Path"
           flex={1}
           className="mono"
           placeholder="/path, or paste a curl command"
@@ -140,23 +131,46 @@ export function TargetBar({ draft, onChange, onSend, onCancel, onCurl, sending, 
           autoComplete="off"
         />
         {sending ? (
-          <Button size="sm" color="gray" leftSection={<IconPlayerStop size={16} aria-hidden />} onClick={onCancel} w={116}>
-            Cancel
+          <Button variant="default" leftSection={<IconPlayerStop size={16} aria-hidden />} onClick={onCancel} w={132}>
+            {isSocket ? 'Disconnect' : 'Cancel'}
           </Button>
         ) : (
-          <Tooltip label={<Kbd size="xs">Ctrl+Enter</Kbd>}>
-            <Button size="sm" leftSection={<IconSend size={16} aria-hidden />} onClick={onSend} w={116}>
+          <Tooltip label={<Kbd size="xs">Ctrl+Enter</Kbd>} openDelay={400} position="bottom">
+            <Button leftSection={<IconSend size={16} aria-hidden />} onClick={onSend} w={132}>
               {isSocket ? 'Connect' : 'Send'}
             </Button>
           </Tooltip>
         )}
-        </Group>
       </Group>
+      <Address draft={draft} values={values} />
       {problem !== null && (
-        <Text size="xs" c="red.9" mt={4} role="alert" className="catalog-problem">
+        <Text size="xs" mt={4} role="alert" className="catalog-problem">
           {asProblem(problem).detail} {asProblem(problem).hint}
         </Text>
       )}
     </div>
   );
+}
+
+/// The address as it will be sent, with query and variables, once there is one.
+function Address({ draft, values }: Pick<Props, 'draft' | 'values'>) {
+  const { url, missing } = useMemo(() => addressOf(draft, values), [draft, values]);
+  if (draft.region === '' || draft.service === '') {
+    return null;
+  }
+  return (
+    <Text size="xs" c="dimmed" mt={4} truncate className="address" title={url}>
+      {missing.length > 0 ? `No value yet for ${missing.map((name) => `{{${name}}}`).join(', ')}: choose an environment, or define it.` : url}
+    </Text>
+  );
+}
+
+/// What is chosen is offered, even if the catalog does not know it (any more).
+function withChosen(items: HealthItem[], chosen: string): HealthItem[] {
+  return chosen !== '' && !items.some(({ value }) => value === chosen) ? [...items, { value: chosen, label: chosen, level: 'unknown', says: 'not in the catalog' }] : items;
+}
+
+function iconOf(items: HealthItem[], chosen: string) {
+  const level = items.find(({ value }) => value === chosen)?.level;
+  return level && <HealthIcon level={level} />;
 }

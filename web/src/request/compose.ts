@@ -31,16 +31,25 @@ export function isDoormans(name: string): boolean {
 
 const live = (rows: Row[]) => rows.filter(({ name, on }) => on && name.trim() !== '');
 
-/// Builds the request.
-export function compose(draft: Draft, values: Map<string, string>): Composed {
+/// The address of a draft, and the variables in it that have no value.
+export function addressOf(draft: Draft, values: Map<string, string>): { target: string; url: string; missing: string[] } {
   const missing = new Set<string>();
   const put = (text: string) => fill(text, values, missing);
+  const path = encodePath(put(draft.path.startsWith('/') ? draft.path : `/${draft.path}`));
+  const pairs = live(draft.query).map(({ name, value }) => `${encodeQuery(put(name))}=${encodeQuery(put(value))}`);
+  const target = path + (pairs.length > 0 ? `?${pairs.join('&')}` : '');
+  const instance = draft.instance === 'any' || draft.instance === '' ? '' : `@${encodeURIComponent(draft.instance)}`;
+  return { target, url: `/r/${encodeURIComponent(draft.region)}/${encodeURIComponent(draft.service)}${instance}${target}`, missing: [...missing] };
+}
+
+/// Builds the request.
+export function compose(draft: Draft, values: Map<string, string>): Composed {
   if (draft.region === '' || draft.service === '') {
     throw new Unsendable('Choose a region and a service first.');
   }
-  const path = encodePath(put(draft.path.startsWith('/') ? draft.path : `/${draft.path}`));
-  const pairs = live(draft.query).map(({ name, value }) => `${encodeQuery(put(name))}=${encodeQuery(put(value))}`);
-  const query = pairs.length > 0 ? `?${pairs.join('&')}` : '';
+  const { target, url, missing: unknown } = addressOf(draft, values);
+  const missing = new Set(unknown);
+  const put = (text: string) => fill(text, values, missing);
   const headers = live(draft.headers).map(({ name, value }): [string, string] => [put(name).trim(), put(value).trim()]);
   const wrong = headers.find(([name, value]) => !/^[!#$%&'*+.^`|~\w-]+$/.test(name) || /[\r\n\0]/.test(value));
   if (wrong !== undefined) {
@@ -59,9 +68,7 @@ export function compose(draft: Draft, values: Map<string, string>): Composed {
     const names = [...missing].map((name) => `{{${name}}}`).join(', ');
     throw new Unsendable(`No value for ${names}: choose an environment that has it, or define it.`);
   }
-  const instance = draft.instance === 'any' || draft.instance === '' ? '' : `@${encodeURIComponent(draft.instance)}`;
-  const door = `/r/${encodeURIComponent(draft.region)}/${encodeURIComponent(draft.service)}${instance}`;
-  return { method: draft.method, target: path + query, url: door + path + query, headers, body, reason };
+  return { method: draft.method, target, url, headers, body, reason };
 }
 
 function composeBody(draft: Draft, put: (text: string) => string): { body: Composed['body']; type: string | null } {

@@ -86,6 +86,11 @@ export function withoutSecrets(draft: Draft): Draft {
   };
 }
 
+/// A draft of which only the kind of its body is left.
+export function withoutBody(draft: Draft): Draft {
+  return { ...draft, body: { ...emptyDraft().body, kind: draft.body.kind } };
+}
+
 /// A draft from whatever was stored, by whichever version: what does not fit is as in an empty one.
 export function draftFrom(stored: unknown): Draft {
   const from = (typeof stored === 'object' && stored !== null ? stored : {}) as Record<string, unknown>;

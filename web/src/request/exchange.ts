@@ -33,7 +33,9 @@ export interface Exchange {
   url: string;
   all: boolean;
   startedAt: number;
-  /// Milliseconds from sending to the answer's head, and to its end.
+  /// Milliseconds until there was a token to send with.
+  tokenMs: number;
+  /// Milliseconds from the beginning to the answer's head, and to its end.
   headMs: number | null;
   totalMs: number | null;
   answer: Answer | null;
@@ -80,7 +82,7 @@ export async function send(tab: string, composed: Composed, all: boolean): Promi
   const startedAt = performance.now();
   let exchange: Exchange = {
     state: 'sending', method: composed.method, url: composed.url, all,
-    startedAt: Date.now(), headMs: null, totalMs: null, answer: null, problem: null,
+    startedAt: Date.now(), tokenMs: 0, headMs: null, totalMs: null, answer: null, problem: null,
   };
   // A later send of the same tab has taken over: this one has nothing more to say.
   const update = (change: Partial<Exchange>) => {
@@ -91,7 +93,10 @@ export async function send(tab: string, composed: Composed, all: boolean): Promi
   };
   update({});
   try {
-    const response = await request(composed, abort.signal);
+    const token = await doorToken();
+    abort.signal.throwIfAborted();
+    update({ tokenMs: performance.now() - startedAt });
+    const response = await request(composed, token, abort.signal);
     const answer = answerOf(response);
     update({ state: 'receiving', headMs: performance.now() - startedAt, answer });
     await receive(response, answer, (answer) => update({ answer }), abort);
@@ -102,10 +107,10 @@ export async function send(tab: string, composed: Composed, all: boolean): Promi
   }
 }
 
-async function request(composed: Composed, signal: AbortSignal): Promise<Response> {
+async function request(composed: Composed, token: string, signal: AbortSignal): Promise<Response> {
   const headers = new Headers(composed.headers);
   // Beside `Doorman-Token` an Authorization of the user's own goes to the service untouched.
-  headers.set('Doorman-Token', await doorToken());
+  headers.set('Doorman-Token', token);
   if (composed.reason !== '') {
     headers.set('Doorman-Reason', headerText(composed.reason));
   }

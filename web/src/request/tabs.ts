@@ -1,6 +1,11 @@
 /// The open requests. They survive a reload, without secrets (draft.ts); answers do not.
+///
+/// Bodies may hold what no name gives away, so they are kept in `sessionStorage`, which ends with the browser's tab;
+/// `localStorage`, which lasts, gets the rest, and bodies only if the person wants that ([`useKeepsBodies`]).
+import { useLocalStorage } from '@mantine/hooks';
 import { useSyncExternalStore } from 'react';
-import { type Draft, draftFrom, emptyDraft, titleOf, withoutSecrets } from './draft';
+import { LOGGED_OUT } from '../session/session';
+import { type Draft, draftFrom, emptyDraft, titleOf, withoutBody, withoutSecrets } from './draft';
 
 /// Where a tab was opened from.
 export interface Saved {
@@ -22,6 +27,7 @@ interface State {
 }
 
 const KEY = 'doorman.tabs';
+const KEEPS_BODIES = 'doorman.keeps-bodies';
 let state: State = load();
 const listeners = new Set<() => void>();
 let writing: ReturnType<typeof setTimeout> | undefined;
@@ -32,7 +38,7 @@ function newTab(draft = emptyDraft(), saved: Saved | null = null): Tab {
 
 function load(): State {
   try {
-    const stored = JSON.parse(localStorage.getItem(KEY) ?? 'null') as { tabs: unknown[]; current: number } | null;
+    const stored = JSON.parse(sessionStorage.getItem(KEY) ?? localStorage.getItem(KEY) ?? 'null') as { tabs: unknown[]; current: number } | null;
     if (stored !== null && Array.isArray(stored.tabs) && stored.tabs.length > 0) {
       const tabs = stored.tabs.map((value) => {
         const { draft, saved } = value as { draft: unknown; saved: { id: string; name: string; draft: unknown } | null };
@@ -48,15 +54,36 @@ function load(): State {
 }
 
 function store(): void {
+  const current = state.tabs.findIndex(({ id }) => id === state.current);
   const tabs = state.tabs.map(({ draft, saved }) => ({
     draft: withoutSecrets(draft),
     saved: saved && { ...saved, draft: withoutSecrets(saved.draft) },
   }));
-  try {
-    localStorage.setItem(KEY, JSON.stringify({ tabs, current: state.tabs.findIndex(({ id }) => id === state.current) }));
-  } catch {
-    // Too much text for storage: the tabs live on until the page goes.
+  const lasting = localStorage.getItem(KEEPS_BODIES) === 'true' ? tabs : tabs.map(({ draft, saved }) => ({
+    draft: withoutBody(draft),
+    // A tab that lost its body must not overwrite the saved request with what is left.
+    saved: saved !== null && draft.body.kind === 'none' && saved.draft.body.kind === 'none' ? saved : null,
+  }));
+  for (const [storage, kept] of [[sessionStorage, tabs], [localStorage, lasting]] as const) {
+    try {
+      storage.setItem(KEY, JSON.stringify({ tabs: kept, current }));
+    } catch {
+      // Too much text for storage: the tabs live on until the page goes.
+    }
   }
+}
+
+/// Whether bodies of open requests outlive the browser's tab. What was kept goes as soon as it is switched off.
+export function useKeepsBodies(): [boolean, (keeps: boolean) => void] {
+  const [keeps, setKeeps] = useLocalStorage({ key: KEEPS_BODIES, defaultValue: false, getInitialValueInEffect: false });
+  return [
+    keeps,
+    (keeps) => {
+      localStorage.setItem(KEEPS_BODIES, String(keeps));
+      setKeeps(keeps);
+      store();
+    },
+  ];
 }
 
 function set(next: State): void {
@@ -68,8 +95,12 @@ function set(next: State): void {
   }
 }
 
-// Nothing typed in the last moments is lost.
+// Nothing typed in the last moments is lost; but whoever logs out leaves nothing behind.
 addEventListener('pagehide', store);
+addEventListener(LOGGED_OUT, () => {
+  removeEventListener('pagehide', store);
+  clearTimeout(writing);
+});
 
 export function useTabs(): State {
   return useSyncExternalStore(

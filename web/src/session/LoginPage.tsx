@@ -6,6 +6,9 @@ import { type Problem, asProblem } from '../client/problem';
 import { Logo } from '../components/Logo';
 import { ProblemAlert } from '../components/ProblemAlert';
 
+/// The demo listens there; a door that others use does not.
+const IS_LOOPBACK = /^(127\.|localhost$|\[::1\]$)/.test(location.hostname);
+
 export function LoginPage({ ended, onLogin }: { ended: boolean; onLogin: () => void }) {
   const [username, setUsername] = useState('');
   const [password, setPassword] = useState('');
@@ -71,8 +74,8 @@ export function LoginPage({ ended, onLogin }: { ended: boolean; onLogin: () => v
                 Log in
               </Button>
               <Text c="dimmed" size="xs">
-                With your directory account. In the demo: alice, bob, carol, dave or erin, each with the password
-                {' “<name>-demo”'}, such as “alice-demo”.
+                With your directory account.
+                {IS_LOOPBACK && ' In the demo: alice, bob, carol, dave or erin, each with the password “<name>-demo”, such as “alice-demo”.'}
               </Text>
             </Stack>
           </form>

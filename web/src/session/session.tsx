@@ -4,7 +4,7 @@ import { useQuery, useQueryClient } from '@tanstack/react-query';
 import { type ReactNode, createContext, useContext, useEffect, useMemo, useState } from 'react';
 import { type Schema, api, call, onUnauthenticated } from '../client/api';
 import { ProblemAlert } from '../components/ProblemAlert';
-import { asProblem } from '../client/problem';
+import { Problem, asProblem } from '../client/problem';
 import { LoginPage } from './LoginPage';
 import { forgetDoorToken } from './doorToken';
 
@@ -19,6 +19,8 @@ interface Session {
 
 const Context = createContext<Session | null>(null);
 const KEY = ['me'];
+/// Told to the window when somebody logs out, just before the page goes.
+export const LOGGED_OUT = 'doorman:logged-out';
 
 /// The session. Only below `<SessionGate>`.
 export function useSession(): Session {
@@ -66,10 +68,16 @@ export function SessionGate({ children }: { children: ReactNode }) {
       me: data,
       may: (action, resource) => data.may.some((right) => right.action === action && right.resource === resource),
       logOut: async () => {
-        await call(api.POST('/auth/v1/logout'));
+        await call(api.POST('/auth/v1/logout')).catch((error: unknown) => {
+          // A session that has ended already needs no ending.
+          if (!(error instanceof Problem && error.status === 401)) throw error;
+        });
         forgetDoorToken();
-        queries.clear();
-        queries.setQueryData(KEY, null);
+        // Requests, answers and drafts are for nobody else at this browser. Settings and environments stay.
+        dispatchEvent(new Event(LOGGED_OUT));
+        sessionStorage.clear();
+        localStorage.removeItem('doorman.tabs');
+        location.assign('/');
       },
     };
   }, [me.data, queries]);

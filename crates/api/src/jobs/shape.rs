@@ -104,6 +104,7 @@ pub(super) async fn run(state: &ApiState, row: &RunRow) -> ApiResult<wire::Run> 
         serde_json::from_str(&row.progress).map_err(|error| unreadable(error.to_string()))?;
     let counts = state.jobs.counts(row).await?;
     let is_running = progress.run.state == RunState::Running;
+    let is_waiting = progress.run.state == RunState::Waiting;
     let rate = progress.rate().filter(|_| is_running);
     let left = counts.pending + counts.sending;
     let eta = rate.filter(|rate| *rate > 0.0).map(|rate| {
@@ -127,6 +128,12 @@ pub(super) async fn run(state: &ApiState, row: &RunRow) -> ApiResult<wire::Run> 
         counts,
         wave: progress.run.wave,
         waves: u32::try_from(layout.rollout.waves().len()).unwrap_or(u32::MAX),
+        gate: layout
+            .rollout
+            .waves()
+            .get(progress.run.wave as usize)
+            .filter(|_| is_waiting)
+            .map(|wave| wave.gate.kind()),
         gate_opens_at: progress.run.wakes_at_ms(&layout.rollout).map(format_rfc3339),
         started_by: row.started_by.clone(),
         reason: layout.spec.reason.clone(),

@@ -172,6 +172,31 @@ pub struct AuditEntry {
     pub outcome: Option<Outcome>,
 }
 
+/// A value with the filters of another, field by field, and what else is given. The list of filters stands here alone.
+#[macro_export]
+macro_rules! with_audit_filters {
+    ($from:expr => $to:ident { $($rest:tt)* }) => {{
+        let from = $from;
+        $to {
+            actor: from.actor,
+            subject: from.subject,
+            region: from.region,
+            service: from.service,
+            instance: from.instance,
+            method: from.method,
+            path: from.path,
+            status: from.status,
+            outcome: from.outcome,
+            kind: from.kind,
+            run: from.run,
+            from: from.from,
+            to: from.to,
+            q: from.q,
+            $($rest)*
+        }
+    }};
+}
+
 /// A query with the filters of the log, which are the same wherever it is read, and what else `$name` has.
 macro_rules! audit_query {
     ($(#[$meta:meta])* $name:ident { $($(#[$more:meta])* $field:ident: $kind:ty,)* }) => {
@@ -214,45 +239,12 @@ macro_rules! audit_query {
         impl $name {
             /// The filters of `query`.
             pub fn of(query: AuditQuery) -> Self {
-                Self {
-                    actor: query.actor,
-                    subject: query.subject,
-                    region: query.region,
-                    service: query.service,
-                    instance: query.instance,
-                    method: query.method,
-                    path: query.path,
-                    status: query.status,
-                    outcome: query.outcome,
-                    kind: query.kind,
-                    run: query.run,
-                    from: query.from,
-                    to: query.to,
-                    q: query.q,
-                    $($field: Default::default(),)*
-                }
+                $crate::with_audit_filters!(query => Self { $($field: Default::default(),)* })
             }
 
             /// The filters alone.
             pub fn filters(self) -> AuditQuery {
-                AuditQuery {
-                    actor: self.actor,
-                    subject: self.subject,
-                    region: self.region,
-                    service: self.service,
-                    instance: self.instance,
-                    method: self.method,
-                    path: self.path,
-                    status: self.status,
-                    outcome: self.outcome,
-                    kind: self.kind,
-                    run: self.run,
-                    from: self.from,
-                    to: self.to,
-                    q: self.q,
-                    limit: None,
-                    cursor: None,
-                }
+                $crate::with_audit_filters!(self => AuditQuery { limit: None, cursor: None })
             }
         }
     };

@@ -17,7 +17,7 @@ pub struct RetryRequest {
     /// The body to send in place of the recorded one: a text as it is, or any other JSON value as JSON. Needed where the
     /// recorded one was masked, cut or streamed.
     #[serde(skip_serializing_if = "Option::is_none")]
-    #[schema(value_type = Option<Object>)]
+    #[schema(value_type = Option<Value>)]
     pub body: Option<Value>,
     /// The query to send in place of the recorded one, without `?`. Needed where the recorded one was masked or cut.
     #[serde(skip_serializing_if = "Option::is_none")]

@@ -1,6 +1,6 @@
 //! Runs of jobs and their items (`/api/v1/runs`).
 
-use doorman_core::rollout::{Counts, ItemState, Row, RunState};
+use doorman_core::rollout::{Counts, GateSpec, ItemState, Row, RunState};
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
@@ -39,6 +39,9 @@ pub struct Run {
     /// How many waves there are.
     #[serde(default)]
     pub waves: u32,
+    /// While it waits: who opens the gate.
+    #[serde(default)]
+    pub gate: Option<GateSpec>,
     /// With a gate that opens by itself: when; RFC 3339.
     #[serde(default)]
     pub gate_opens_at: Option<String>,

@@ -76,6 +76,17 @@ pub enum Gate {
     Approval,
 }
 
+impl Gate {
+    /// Its kind, as jobs name it.
+    pub fn kind(self) -> GateSpec {
+        match self {
+            Self::Auto { .. } => GateSpec::Auto,
+            Self::Manual => GateSpec::Manual,
+            Self::Approval => GateSpec::Approval,
+        }
+    }
+}
+
 impl Plan {
     /// Checks a plan. `regions` are those of `request.regions`.
     ///

@@ -59,7 +59,7 @@ pub struct RequestSpec {
     pub headers: BTreeMap<String, String>,
     /// Any JSON value, sent as JSON; or text, sent as it stands. Placeholders in values only, never in keys.
     #[serde(skip_serializing_if = "Option::is_none")]
-    #[schema(value_type = Option<Object>)]
+    #[schema(value_type = Option<Value>)]
     pub body: Option<Value>,
     /// Why this is done, for the audit log, where whoever starts the run gives no reason.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -205,7 +205,7 @@ pub struct SuccessSpec {
     /// JSON pointers (RFC 6901) into the answer's body, and what must be there: a value, or an object of `eq`, `ne`, `lt`,
     /// `lte`, `gt`, `gte`, `in`, `exists`.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
-    #[schema(value_type = BTreeMap<String, Object>)]
+    #[schema(value_type = BTreeMap<String, Value>)]
     pub body: BTreeMap<String, Value>,
 }
 

@@ -707,3 +707,6 @@ fn take(waiting: &mut Waiting, max: usize) -> Taken {
     plain.extend(waiting.refusals.drain(..refusals));
     Taken { attempts, plain }
 }
+
+#[cfg(test)]
+mod tests;

@@ -14,7 +14,9 @@ use crate::connection::ConnectionArgs;
 use crate::output::{OutputArgs, print_fields, print_json, print_line, print_table, remark};
 use crate::terminal::clean_block;
 use clap::{Args, Subcommand};
-use doorman_client::{AuditEntry, AuditQuery, BodyEncoding, Decision, HeaderValue, Headers, Outcome};
+use doorman_client::{
+    AuditEntry, AuditQuery, BodyEncoding, Decision, HeaderValue, Headers, Outcome, with_audit_filters,
+};
 use export::ExportArgs;
 use prove::{CheckProofArgs, ProveArgs};
 use retry::RetryArgs;
@@ -120,24 +122,7 @@ struct FilterArgs {
 
 impl FilterArgs {
     fn query(self) -> AuditQuery {
-        AuditQuery {
-            actor: self.actor,
-            subject: self.subject,
-            region: self.region,
-            service: self.service,
-            instance: self.instance,
-            method: self.method,
-            path: self.path,
-            status: self.status,
-            outcome: self.outcome,
-            kind: self.kind,
-            run: self.run,
-            from: self.from,
-            to: self.to,
-            q: self.q,
-            limit: None,
-            cursor: None,
-        }
+        with_audit_filters!(self => AuditQuery { limit: None, cursor: None })
     }
 }
 

@@ -1,7 +1,8 @@
 //! `doorman audit archive`, and the verification of what it wrote.
 
+use super::audit_note::{self, Belongings};
 use super::audit_verify::StatementFiles;
-use crate::config::{Environment, Keeping, parse_duration};
+use crate::config::parse_duration;
 use crate::failure::{Failure, exit};
 use crate::output::{OutputArgs, print_json, print_line, remark};
 use anyhow::Context as _;
@@ -29,7 +30,8 @@ Examples:
   duckdb -c \"SELECT subject, count(*) FROM 'archive/entries/*.parquet' GROUP BY 1\"
 
 Run it again and it adds what is new. S3 is set as for the AWS tools: AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY, AWS_REGION,
-AWS_ENDPOINT. `doorman audit verify --archive` proves that an archive is whole.")]
+AWS_ENDPOINT. `doorman audit verify --archive` proves that an archive is whole. With --data or --config the log gets an entry
+that tells who archived how much, which the next run archives.")]
 pub struct ArchiveArgs {
     /// An api's data directory
     #[arg(long, value_name = "DIR", conflicts_with = "config")]
@@ -56,24 +58,20 @@ impl ArchiveArgs {
         self.output.json
     }
 
-    fn url(&self) -> anyhow::Result<String> {
-        Ok(match (&self.database, &self.data, &self.config) {
-            (Some(url), ..) => url.clone(),
-            (None, Some(data), _) => format!("sqlite:{}", data.join("doorman.db").display()),
-            (None, None, Some(file)) => {
-                Keeping::load(file, &Environment::of_process())?.database.read_url()?.expose().to_owned()
-            }
-            (None, None, None) => {
-                let failure = Failure::new(exit::FAILED, "which log is to be archived?");
-                return Err(failure.hint("give --data, --config or --database").into());
-            }
+    /// The database's URL.
+    fn url(&self, belongings: Option<&Belongings>) -> anyhow::Result<String> {
+        let known = self.database.clone().or_else(|| belongings.map(|own| own.url.clone()));
+        known.ok_or_else(|| {
+            let failure = Failure::new(exit::FAILED, "which log is to be archived?");
+            failure.hint("give --data, --config or --database").into()
         })
     }
 }
 
 /// Archives what is not archived yet.
 pub async fn run(args: ArchiveArgs) -> anyhow::Result<()> {
-    let url = args.url()?;
+    let belongings = Belongings::find(args.data.as_deref(), args.config.as_deref())?;
+    let url = args.url(belongings.as_ref())?;
     let database =
         Database::connect(&DatabaseConfig::existing(&url)).await.context("the database cannot be opened")?;
     let archive = Archive::open(&args.to, true, std::env::vars())?;
@@ -111,6 +109,9 @@ pub async fn run(args: ArchiveArgs) -> anyhow::Result<()> {
         }
         writers.push(writer);
     }
+    if total > 0 {
+        note(&args, &database, belongings.as_ref(), total, files).await?;
+    }
     let retention = retention.iter().map(|(body, signature)| (hex::encode(body), hex::encode(signature)));
     let manifest =
         Manifest { version: 1, time: format_rfc3339(now_ms), writers, retention: retention.collect() };
@@ -120,6 +121,26 @@ pub async fn run(args: ArchiveArgs) -> anyhow::Result<()> {
         return print_json(&serde_json::json!({ "to": args.to, "entries": total, "parts": files }));
     }
     print_line(&format!("{total} entries were archived to {} in {files} parts.", args.to))
+}
+
+/// Writes down what was archived. To come before the manifest, without which nothing is.
+async fn note(
+    args: &ArchiveArgs,
+    database: &Database,
+    belongings: Option<&Belongings>,
+    entries: u64,
+    parts: u64,
+) -> anyhow::Result<()> {
+    let Some(belongings) = belongings else {
+        remark(
+            "The log does not tell of this: the key that signs entries is not known. Give --data or --config.",
+        );
+        return Ok(());
+    };
+    let counts = [("entries", entries.to_string()), ("parts", parts.to_string())];
+    let about = [("action", "archive".to_owned()), ("to", args.to.clone())];
+    audit_note::write_down(database, belongings, about.into_iter().chain(counts)).await?;
+    Ok(())
 }
 
 /// Whether a batch will not change any more: its signature is there, or its writer is gone.

@@ -1,6 +1,7 @@
 //! `doorman audit retain`: the oldest entries go, whole batches only, and a signed tombstone says that they did.
 
-use crate::config::{Environment, Keeping, parse_duration};
+use super::audit_note::{self, Belongings};
+use crate::config::parse_duration;
 use crate::failure::{Failure, exit};
 use crate::output::{OutputArgs, print_json, print_line, print_table, remark};
 use anyhow::Context as _;
@@ -14,6 +15,8 @@ use serde::Serialize;
 use std::path::PathBuf;
 use std::time::Duration;
 
+/// What to do when the database stopped half way.
+const UNFINISHED: &str = "not all could be deleted; run it again. On a server, connect as doorman_retention";
 /// Nobody means so little.
 const LEAST: Duration = Duration::from_secs(24 * 3_600);
 
@@ -26,8 +29,9 @@ Examples:
   DOORMAN__DATABASE__URL=postgres://doorman_retention@db/doorman doorman audit retain --config api.toml --older-than 400d
 
 On MySQL, MariaDB and Postgres only the account doorman_retention may delete; give it SELECT on the tables of the log, DELETE on
-journal, audit_index, audit_link and audit_orphan, and INSERT on retention. Archive first: `doorman audit archive`.
-The statements stay, so that the chain is whole; `audit verify` goes on proving what is left, and that what is gone went so.")]
+journal, audit_index, audit_link, audit_orphan and receipt_piece, UPDATE on receipt_source, INSERT on retention, and, for the
+entry that tells of it, INSERT on journal, statement, statement_signature and writer, and UPDATE on writer.
+Archive first: `doorman audit archive`. Collected receipts of that age go with the entries. The statements stay, so that the chain is whole; `audit verify` goes on proving what is left, and that what is gone went so.")]
 pub struct RetainArgs {
     /// An api's data directory: its database and keys
     #[arg(long, value_name = "DIR", conflicts_with = "config")]
@@ -69,24 +73,33 @@ pub async fn run(args: RetainArgs) -> anyhow::Result<()> {
         let failure = Failure::new(exit::FAILED, "entries of the last day are never deleted");
         return Err(failure.hint("choose at least --older-than 1d").into());
     }
-    let (keys, url) = place(&args)?;
-    if !keys.is_dir() {
-        let failure = Failure::new(exit::FAILED, format!("{} is no directory of keys", keys.display()));
+    let own = Belongings::find(args.data.as_deref(), args.config.as_deref())?;
+    let own = own.context("--data or --config is needed")?;
+    if !own.keys.is_dir() {
+        let failure = Failure::new(exit::FAILED, format!("{} is no directory of keys", own.keys.display()));
         return Err(failure.hint("name the place with --data or --config").into());
     }
-    let clock = Clock::open(&keys.join("clock"))?;
+    let clock = Clock::open(&own.keys.join("clock"))?;
     let now_ms = clock.now_ms();
     let older = u64::try_from(args.older_than.as_millis()).unwrap_or(u64::MAX);
     let before_ms = now_ms.saturating_sub(older);
+    let url = args.database.as_ref().unwrap_or(&own.url);
     let database =
-        Database::connect(&DatabaseConfig::existing(&url)).await.context("the database cannot be opened")?;
+        Database::connect(&DatabaseConfig::existing(url)).await.context("the database cannot be opened")?;
     let retainable = database.retainable(before_ms).await?;
     let mut gone = Vec::new();
-    let ring = KeyRing::open_or_create(&keys, &[KeyUse::Statement], clock.clone())?;
+    let ring = KeyRing::open_or_create(&own.keys, &[KeyUse::Statement], clock.clone())?;
     // Made a moment ago, a key signs from then on.
     let key =
         ring.signing_key(KeyUse::Statement, clock.now_ms(), |_| true).context("there is no statement key")?;
     let total: u64 = retainable.iter().map(|found| found.left).sum();
+    let receipts = database.retainable_receipts(before_ms).await?;
+    let before = format_rfc3339(before_ms);
+    if !args.dry_run && total + receipts > 0 {
+        let counts = [("entries", total.to_string()), ("receipt_pieces", receipts.to_string())];
+        let about = [("action", "retain".to_owned()), ("before", before.clone())];
+        audit_note::write_down(&database, &own, about.into_iter().chain(counts)).await?;
+    }
     for found in retainable {
         let (writer, below, entries) = (found.writer, found.below, found.entries);
         let mut count = found.left;
@@ -98,34 +111,23 @@ pub async fn run(args: RetainArgs) -> anyhow::Result<()> {
                 }
             };
             let signature = tombstone.sign(&key);
-            count = database.retain(&tombstone, &signature, progress).await.context(
-                "not all could be deleted; run it again. On a server, connect as doorman_retention",
-            )?;
+            count = database.retain(&tombstone, &signature, progress).await.context(UNFINISHED)?;
         }
         gone.push(Gone { writer: writer.to_string(), below, entries: count });
     }
+    if !args.dry_run {
+        database.retain_receipts(before_ms).await.context(UNFINISHED)?;
+    }
     database.close().await;
-    let before = format_rfc3339(before_ms);
     if args.output.json {
         return print_json(&serde_json::json!({
-            "dry_run": args.dry_run, "before": before, "entries": total, "writers": gone,
+            "dry_run": args.dry_run, "before": before, "entries": total, "receipt_pieces": receipts, "writers": gone,
         }));
     }
     let rows =
         gone.iter().map(|gone| vec![gone.writer.clone(), gone.below.to_string(), gone.entries.to_string()]);
     print_table(&["WRITER", "BELOW STATEMENT", "ENTRIES"], rows.collect(), "Nothing is that old.")?;
     let verb = if args.dry_run { "would be" } else { "were" };
-    print_line(&format!("{total} entries from before {before} {verb} deleted."))
-}
-
-fn place(args: &RetainArgs) -> anyhow::Result<(PathBuf, String)> {
-    let (keys, url) = match (&args.data, &args.config) {
-        (Some(data), _) => (data.join("keys"), format!("sqlite:{}", data.join("doorman.db").display())),
-        (None, Some(file)) => {
-            let keeping = Keeping::load(file, &Environment::of_process())?;
-            (keeping.keys.dir, keeping.database.read_url()?.expose().to_owned())
-        }
-        (None, None) => anyhow::bail!("--data or --config is needed"),
-    };
-    Ok((keys, args.database.clone().unwrap_or(url)))
+    let receipts = if receipts > 0 { format!(" and {receipts} pieces of receipts") } else { String::new() };
+    print_line(&format!("{total} entries{receipts} from before {before} {verb} deleted."))
 }

@@ -3,6 +3,7 @@
 pub mod audit;
 #[cfg(feature = "archive")]
 mod audit_archive;
+mod audit_note;
 pub mod audit_reconcile;
 mod audit_retain;
 mod audit_verify;

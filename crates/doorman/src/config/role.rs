@@ -5,7 +5,7 @@ use super::load::parse;
 use super::{
     ApiConfig, AuthRoleConfig, DatabaseConfig, Environment, Files, KeysConfig, ProxyConfig, Refusal, load,
 };
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 /// A server role, each with its own file.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, clap::ValueEnum)]
@@ -79,6 +79,8 @@ pub struct Keeping {
     pub database: DatabaseConfig,
     /// Their private keys.
     pub keys: KeysConfig,
+    /// Where an `api` writes its statements.
+    pub statements: Option<PathBuf>,
 }
 
 impl Keeping {
@@ -90,9 +92,10 @@ impl Keeping {
         let text = std::fs::read_to_string(path).unwrap_or_default();
         if Role::of_text(&text) == Role::Auth {
             let config = load::<AuthRoleConfig>(path, environment, Files::Ignored)?;
-            return Ok(Self { database: config.database, keys: config.keys });
+            return Ok(Self { database: config.database, keys: config.keys, statements: None });
         }
         let config = load::<ApiConfig>(path, environment, Files::Ignored)?;
-        Ok(Self { database: config.database, keys: config.keys })
+        let statements = Some(config.journal.statements);
+        Ok(Self { database: config.database, keys: config.keys, statements })
     }
 }

@@ -57,7 +57,7 @@ impl SinkKind {
             Self::Stdout => (&[], &[]),
             Self::Syslog => (&["address", "ca_file"], &["address"]),
             Self::Otlp => (&["url", "ca_file", "token_file", "headers"], &["url"]),
-            Self::Nats => (&["url", "subject", "token_file"], &["url", "subject"]),
+            Self::Nats => (&["url", "subject", "ca_file", "token_file"], &["url", "subject"]),
         }
     }
 }

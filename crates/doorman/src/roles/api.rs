@@ -55,6 +55,8 @@ pub fn run(config: ApiConfig) -> anyhow::Result<()> {
     tracing::info!(address = %api.address(), "api listens");
     runtime.block_on(process::stop_asked())?;
     api.close(drain);
+    // A sink that is stuck keeps nobody from ending.
+    runtime.shutdown_timeout(Duration::from_secs(1));
     Ok(())
 }
 
@@ -65,6 +67,9 @@ pub struct Api {
     runner: Runner,
     control: Handle,
     shared: Arc<DoorShared>,
+    feed: Feed,
+    /// The names of the sinks that it feeds.
+    sinks: Vec<String>,
     /// For `demo`, which adds what belongs to its world.
     pub authenticator: Arc<dyn Authority>,
 }
@@ -84,6 +89,7 @@ impl Api {
         std::thread::sleep(ANNOUNCE.min(drain));
         self.server.close(drain);
         self.writer.close();
+        self.control.block_on(doorman_sinks::release(&self.feed, &self.sinks));
     }
 }
 
@@ -187,7 +193,8 @@ pub async fn start(config: ApiConfig) -> anyhow::Result<Api> {
             routed: Routed { router: router.clone(), control: control.clone() },
         })
     })?;
-    Ok(Api { server, writer, runner, control: Handle::current(), shared, authenticator })
+    let sinks = config.sinks.into_iter().map(|sink| sink.name).collect();
+    Ok(Api { server, writer, runner, control: Handle::current(), shared, feed, sinks, authenticator })
 }
 
 fn cores() -> usize {

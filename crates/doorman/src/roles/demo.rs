@@ -172,7 +172,8 @@ fn free_address(ip: IpAddr) -> anyhow::Result<SocketAddr> {
 fn first_screen(address: SocketAddr, data: &Path) -> String {
     let data = data.display();
     format!(
-        "\nDoorman's demo world is up at http://{address}\n\n\
+        "\nDoorman's demo world is up at http://{address}\n\
+         Open it in a browser for the console, and log in as one of these.\n\n\
          users (password: <name>-demo)\n\
          \x20 alice    developers          echo: everything; companies: read, and POST in eu\n\
          \x20 bob      developers, oncall  also any method on companies, with a reason\n\

@@ -20,6 +20,19 @@ pub fn start_log(config: &LogConfig) {
         LogFormat::Json => builder.json().flatten_event(true).try_init(),
         LogFormat::Text => builder.try_init(),
     };
+    std::panic::set_hook(Box::new(|panic| {
+        let thread = std::thread::current();
+        let thread = thread.name().unwrap_or_default();
+        let at = panic.location().map(ToString::to_string).unwrap_or_default();
+        let trace = std::backtrace::Backtrace::capture();
+        tracing::error!(thread, at, %trace, "a panic: {}", without_data(panic.payload()));
+    }));
+}
+
+/// What a panic may tell the log: its message where that is a literal. One that was put together may hold what it was put
+/// together from, as that of a string cut within a character holds the string.
+fn without_data(payload: &dyn std::any::Any) -> &'static str {
+    payload.downcast_ref::<&'static str>().copied().unwrap_or("its message may hold data and is not told")
 }
 
 /// The runtime of everything that is not the send path.
@@ -110,6 +123,21 @@ pub async fn open_database(config: &crate::config::DatabaseConfig) -> anyhow::Re
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_panic_tells_no_data() {
+        let secret = "s3cr3t-cänary".to_owned();
+        let told = |run: &(dyn Fn() + std::panic::RefUnwindSafe)| {
+            let payload = std::panic::catch_unwind(run).unwrap_err();
+            without_data(&*payload)
+        };
+        assert_eq!(told(&|| panic!("no room")), "no room");
+        for run in [&(|| drop(secret[..9].to_owned())) as &(dyn Fn() + std::panic::RefUnwindSafe), &|| {
+            panic!("{secret}")
+        }] {
+            assert!(told(run).contains("is not told"), "{}", told(run));
+        }
+    }
 
     /// Of this process, MiB.
     fn resident() -> usize {

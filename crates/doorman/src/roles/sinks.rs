@@ -46,6 +46,9 @@ fn sink(config: &SinkConfig) -> anyhow::Result<Box<dyn Sink>> {
             headers.extend(token.map(|token| ("authorization".to_owned(), format!("Bearer {token}"))));
             Box::new(OtlpSink::new(url(), headers, client.build()?))
         }
-        SinkKind::Nats => Box::new(NatsSink::new(url(), config.subject.clone().unwrap_or_default(), token)),
+        SinkKind::Nats => {
+            let tls = process::link_tls(config.ca_file.as_deref(), None, None)?;
+            Box::new(NatsSink::new(url(), config.subject.clone().unwrap_or_default(), token, tls))
+        }
     })
 }

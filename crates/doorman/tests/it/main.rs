@@ -10,6 +10,8 @@
 )]
 
 mod accounts;
+#[cfg(feature = "archive")]
+mod archive;
 mod audit;
 mod auth;
 mod bulk;
@@ -40,11 +42,14 @@ mod retry;
 mod rights;
 mod rollouts;
 mod schedules;
+mod secrets;
 mod session;
 mod shell;
+mod sinks;
 mod smoke;
 mod stalls;
 mod streams;
+mod tail;
 mod targets;
 mod tokens;
 mod verify;

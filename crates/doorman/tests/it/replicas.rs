@@ -141,3 +141,25 @@ async fn an_unknown_item_is_settled_by_its_regions_receipt() {
     world.assert_none_came_twice();
     world.assert_accounted(&id, 6).await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_run_that_is_cancelled_after_its_replica_was_killed_comes_to_its_end() {
+    let world = World::plan().api_toml(LEASES).start().await;
+    world.recorder().always(Reply::raw("").hang());
+    let mut job = job("cancelled", rows(40));
+    job["plan"] = json!({"concurrency": 3});
+    let id = world.run_of("dave", &job).await;
+    let deadline = tokio::time::Instant::now() + DEADLINE;
+    while world.recorder().requests().iter().filter(|hit| hit.complete).count() < 3 {
+        assert!(tokio::time::Instant::now() < deadline, "nothing was sent");
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    world.api(0).kill();
+    world.start_api(0).await;
+    assert_eq!(world.control("dave", &id, "cancel").await.0, 200);
+    let run = world.run_until(&id, "ended", |run| run["ended_at"].is_string()).await;
+    let counts = (&run["counts"]["unknown"], &run["counts"]["skipped"], &run["counts"]["sending"]);
+    assert_eq!(counts, (&json!(3), &json!(37), &json!(0)), "{run:#}");
+    assert_eq!(world.recorder().requests().len(), 3);
+    world.assert_accounted(&id, 40).await;
+}

@@ -455,6 +455,10 @@ impl Active {
             false => self.jobs.database.share_of(&self.row.id, &self.holder, self.jobs.now_ms()).await?,
         };
         self.pace.adapt(self.layout.rollout.plan_of(self.progress.run.wave), share);
+        // What a dead replica was sending is settled also when nothing more is sent.
+        if self.progress.run.state != RunState::Running && self.claiming.is_none() {
+            self.claim(0);
+        }
         if !matches!(self.progress.run.state, RunState::Running | RunState::Waiting | RunState::Queued) {
             return Ok(());
         }
@@ -474,10 +478,6 @@ impl Active {
         {
             self.progress.run = run;
             self.save().await?;
-        }
-        // What a dead replica left of a run that does not run: settled as well.
-        if self.progress.run.state != RunState::Running && self.claiming.is_none() {
-            self.claim(0);
         }
         Ok(())
     }

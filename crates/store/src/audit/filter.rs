@@ -123,6 +123,11 @@ impl AuditFilter {
         rare.into_iter().chain(middling).chain(common).flatten().collect()
     }
 
+    /// Whether indexes answer all of it.
+    pub(super) fn is_indexed(&self) -> bool {
+        self.path.is_none() && self.q.is_none()
+    }
+
     /// What no index answers: ` AND …` and its values.
     pub(super) fn scanned(&self, dialect: Dialect) -> (String, Vec<Value<'static>>) {
         let position = dialect.position();

@@ -150,7 +150,7 @@ impl Database {
 }
 
 /// The ways through the index that together find all: one, or for "own" one by actor and one by subject.
-fn walks(filter: &AuditFilter, below: AuditId) -> Vec<Walk<'_>> {
+pub(super) fn walks(filter: &AuditFilter, below: AuditId) -> Vec<Walk<'_>> {
     let mut equalities = filter.equalities();
     match &filter.own_of {
         Some(principal) => ["actor", "subject"]

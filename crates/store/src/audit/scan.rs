@@ -41,8 +41,7 @@ impl Walk<'_> {
     ) -> Result<Found, StoreError> {
         let dialect = database.dialect();
         let (from, _) = self.filter.id_range();
-        let (scanned, scanned_values) = self.filter.scanned(dialect);
-        let is_exact = self.others.is_empty() && scanned.is_empty();
+        let is_exact = self.others.is_empty() && self.filter.is_indexed();
         let mut rows: Vec<IndexRow> = Vec::new();
         if !self.others.is_empty() {
             self.choose_driver(database, from).await?;
@@ -52,18 +51,8 @@ impl Walk<'_> {
             let start = Instant::now();
             // Where the part ends: a look at the driving index alone.
             let bottom = if is_exact { None } else { self.end_of_part(database, from, part).await? };
-            let mut args = Vec::new();
-            let mut sql =
-                format!("SELECT {COLUMNS} {}", self.along(dialect, bottom.unwrap_or(from), &mut args));
-            for other in &self.others {
-                sql.push_str(&format!(" AND {} = ?", other.column()));
-                args.push(other.value());
-            }
-            sql.push_str(&scanned);
-            args.extend(scanned_values.iter().cloned());
-            sql.push_str(&self.newest_first(dialect));
-            sql.push_str(" LIMIT ?");
-            args.push((i64::from(limit) - rows.len() as i64).into());
+            let wanted = i64::from(limit) - rows.len() as i64;
+            let (sql, args) = self.select(dialect, bottom.unwrap_or(from), wanted);
             for row in database.index.rows(sql, &args).await? {
                 rows.push(IndexRow::read(&row)?);
             }
@@ -99,13 +88,35 @@ impl Walk<'_> {
         from: AuditId,
         part: i64,
     ) -> Result<Option<AuditId>, StoreError> {
-        let dialect = database.dialect();
+        let (sql, args) = self.part_end(database.dialect(), from, part);
+        let row: Option<Row> = database.index.row(sql, &args).await?;
+        row.map(|row| Ok(AuditId(row.array(0)?))).transpose()
+    }
+
+    /// The query for up to `wanted` rows from `bottom` up.
+    pub(super) fn select(&self, dialect: Dialect, bottom: AuditId, wanted: i64) -> (String, Vec<Value<'_>>) {
+        let mut args = Vec::new();
+        let mut sql = format!("SELECT {COLUMNS} {}", self.along(dialect, bottom, &mut args));
+        for other in &self.others {
+            sql.push_str(&format!(" AND {} = ?", other.column()));
+            args.push(other.value());
+        }
+        let (scanned, values) = self.filter.scanned(dialect);
+        sql.push_str(&scanned);
+        args.extend(values);
+        sql.push_str(&self.newest_first(dialect));
+        sql.push_str(" LIMIT ?");
+        args.push(wanted.into());
+        (sql, args)
+    }
+
+    /// The query for the id of the last of `part` entries from the top.
+    pub(super) fn part_end(&self, dialect: Dialect, from: AuditId, part: i64) -> (String, Vec<Value<'_>>) {
         let mut args = Vec::new();
         let along = self.along(dialect, from, &mut args);
         let sql = format!("SELECT id {along}{} LIMIT 1 OFFSET ?", self.newest_first(dialect));
         args.push((part - 1).into());
-        let row: Option<Row> = database.index.row(sql, &args).await?;
-        row.map(|row| Ok(AuditId(row.array(0)?))).transpose()
+        (sql, args)
     }
 
     /// `FROM … WHERE` the walk's way between `from` and `self.below`, in the form that makes each planner take the

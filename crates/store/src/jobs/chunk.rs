@@ -51,8 +51,8 @@ pub struct HolderShare {
 }
 
 impl Database {
-    /// Claims a chunk: one whose lease has lapsed, or else, of a run that is `running`, the next `size` released items;
-    /// no new ones when `size` is 0. `lease` is a random number that no other chunk has.
+    /// Claims a chunk: one whose lease has lapsed, or else the next `size` released items, none when it is 0. Of a run that
+    /// is not `running` only a chunk with items that its last holder was sending. `lease` is a random number that no other chunk has.
     pub async fn claim_chunk(
         &self,
         run: &[u8; 16],
@@ -79,9 +79,19 @@ impl Database {
         );
         let Some(row) = tx.row(sql, args![run]).await? else { return Ok(None) };
         let (next, until) = (row.uint(0)?, row.uint(1)?);
-        let size = if row.text(2)? == "running" { size } else { 0 };
-        let sql = "SELECT first_item, size, fence FROM run_chunk WHERE run = ? AND is_open = 1 AND until_ms <= ? \
-             ORDER BY first_item LIMIT 1";
+        let is_running = row.text(2)? == "running";
+        let size = if is_running { size } else { 0 };
+        let which = match is_running {
+            true => "",
+            false => {
+                " AND EXISTS (SELECT 1 FROM run_item i WHERE i.run = run_chunk.run AND i.item >= run_chunk.first_item \
+                 AND i.item < run_chunk.first_item + run_chunk.size AND i.state = 1)"
+            }
+        };
+        let sql = format!(
+            "SELECT first_item, size, fence FROM run_chunk WHERE run = ? AND is_open = 1 AND until_ms <= ?{which} \
+             ORDER BY first_item LIMIT 1"
+        );
         if let Some(row) = tx.row(sql, args![run, now_ms]).await? {
             let (first_item, size, fence) = (row.uint(0)?, row.uint(1)?, row.uint(2)? + 1);
             let sql =

@@ -162,6 +162,7 @@ async fn only_running_runs_give_new_items_and_only_released_ones(kind: Kind) {
         |state, until_item| RunStep { state, is_open: true, progress: "{}", until_item, ended_ms: None };
     assert!(rig.database.step_run(&RUN, 1, &step("paused", 10)).await.unwrap());
     assert_eq!(claim(&rig, "b", NOW, 2).await, None);
+    assert_eq!(claim(&rig, "b", NOW + 200, 2).await, None, "nothing of it was being sent");
     assert!(rig.database.step_run(&RUN, 2, &step("running", 10)).await.unwrap());
     assert_eq!(claim(&rig, "b", NOW, 100).await.unwrap().size, 7);
 }

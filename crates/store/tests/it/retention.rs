@@ -2,11 +2,13 @@
 
 use crate::rig::{Kind, NOW, Rig, Writer, contract};
 use doorman_core::keys::SigningKey;
+use doorman_core::receipt::ProxyId;
 use doorman_core::retention::Tombstone;
-use doorman_store::{Database, DatabaseConfig, Retainable};
+use doorman_store::{Collected, Database, DatabaseConfig, ReceiptPiece, ReceiptSource, Retainable};
 
 contract! {
     only_retention_deletes_entries_and_only_whole_batches
+    receipts_go_with_the_entries_and_leave_a_gap_that_collecting_does_not_close
 }
 
 /// The database as `doorman_retention` reaches it; SQLite has no accounts.
@@ -23,8 +25,9 @@ async fn as_retention(rig: &Rig, kind: Kind) -> Database {
         Kind::Postgres => [
             "DO $$ BEGIN CREATE ROLE doorman_retention LOGIN PASSWORD 'secret'; EXCEPTION WHEN duplicate_object OR unique_violation THEN NULL; END $$",
             "GRANT SELECT ON ALL TABLES IN SCHEMA public TO doorman_retention",
-            "GRANT DELETE ON journal, audit_index, audit_link, audit_orphan TO doorman_retention",
-            "GRANT INSERT ON retention TO doorman_retention",
+            "GRANT DELETE ON journal, audit_index, audit_link, audit_orphan, receipt_piece TO doorman_retention",
+            "GRANT UPDATE ON receipt_source, writer TO doorman_retention",
+            "GRANT INSERT ON retention, journal, statement, statement_signature, writer TO doorman_retention",
         ]
         .as_slice(),
     };
@@ -71,4 +74,42 @@ async fn only_retention_deletes_entries_and_only_whole_batches(kind: Kind) {
         let error = rig.run(sql).await.expect_err(sql).to_string();
         assert!(error.contains("append-only"), "{sql}: {error}");
     }
+}
+
+async fn receipts_go_with_the_entries_and_leave_a_gap_that_collecting_does_not_close(kind: Kind) {
+    let rig = Rig::new(kind).await;
+    let source = |proxy: u8, gap_ms| ReceiptSource {
+        proxy: ProxyId([proxy; 16]),
+        region: "eu".into(),
+        cursor: "here".into(),
+        complete_ms: NOW + 1_000,
+        gap_ms,
+    };
+    let piece = |start: u64| ReceiptPiece {
+        segment: start / 200,
+        start,
+        span_ms: (NOW + start, NOW + start + 1),
+        frames: vec![7; 10],
+    };
+    let stored = Collected { source: source(1, 0), pieces: (0..500).map(piece).collect(), boots: vec![] };
+    rig.database.store_receipts(&stored).await.unwrap();
+    let young = Collected { source: source(2, 0), pieces: vec![piece(900)], boots: vec![] };
+    rig.database.store_receipts(&young).await.unwrap();
+    let before = NOW + 451;
+    assert_eq!(rig.database.retainable_receipts(before).await.unwrap(), 450);
+    if kind != Kind::Sqlite {
+        let refused = rig.database.retain_receipts(before).await.unwrap_err();
+        assert!(format!("{refused:?}").contains("append-only"), "{refused:?}");
+    }
+    let database = as_retention(&rig, kind).await;
+    assert_eq!(database.retain_receipts(before).await.unwrap(), 450);
+    assert_eq!((database.retain_receipts(before).await.unwrap(), rig.count("receipt_piece").await), (0, 51));
+    // As a collector does that read the source before.
+    let again = Collected { pieces: vec![], ..stored };
+    rig.database.store_receipts(&again).await.unwrap();
+    let gaps: Vec<u64> =
+        rig.database.receipt_sources().await.unwrap().iter().map(|source| source.gap_ms).collect();
+    assert_eq!(gaps, [before, 0]);
+    let error = rig.run("DELETE FROM receipt_piece").await.unwrap_err().to_string();
+    assert!(error.contains("append-only"), "{error}");
 }

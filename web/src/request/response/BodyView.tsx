@@ -4,7 +4,7 @@ import { useDebouncedValue } from '@mantine/hooks';
 import { IconArrowDown, IconArrowUp, IconDownload, IconSearch } from '@tabler/icons-react';
 import { useEffect, useMemo, useState } from 'react';
 import type { Answer } from '../exchange';
-import { formatBytes } from './format';
+import { formatBytes } from '../../components/bytes';
 import type { Lines, Opened } from './body.worker';
 import { HexView } from './HexView';
 import { LinesView } from './LinesView';
@@ -187,9 +187,13 @@ function ImageBody({ body, type }: { body: Blob; type: string }) {
 const LOAD_NOTHING = '<!doctype html><meta http-equiv="Content-Security-Policy" content="default-src \'none\'">';
 
 function HtmlBody({ body }: { body: Blob }) {
-  const [html, setHtml] = useState('');
+  const [html, setHtml] = useState<string | null>(null);
   useEffect(() => {
-    void body.text().then(setHtml);
+    let current = true;
+    void body.text().then((text) => current && setHtml(text));
+    return () => {
+      current = false;
+    };
   }, [body]);
   return (
     <>
@@ -197,7 +201,8 @@ function HtmlBody({ body }: { body: Blob }) {
         In a sandbox of its own origin: scripts, forms, styles and everything it would load stay off.
       </Text>
       {/* An empty `sandbox` allows nothing, and this page's own policy holds inside, too. */}
-      <iframe className="html-body" sandbox="" srcDoc={LOAD_NOTHING + html} title="The answer's body as a page" referrerPolicy="no-referrer" />
+      {/* Made once the document is known: a frame that is told a second one while it loads the first may end up with neither. */}
+      {html !== null && <iframe className="html-body" sandbox="" srcDoc={LOAD_NOTHING + html} title="The answer's body as a page" referrerPolicy="no-referrer" />}
     </>
   );
 }

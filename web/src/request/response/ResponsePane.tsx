@@ -1,16 +1,17 @@
 /// What came back: status, time, size, and views of body, headers and timing.
 import { Anchor, Badge, Box, Button, Card, Code, Group, Loader, ScrollArea, SimpleGrid, Stack, Table, Tabs, Text } from '@mantine/core';
 import { IconSend } from '@tabler/icons-react';
-import { useQuery } from '@tanstack/react-query';
 import { useEffect, useMemo, useRef, useState } from 'react';
 import { Link } from 'react-router';
-import { api, call } from '../../client/api';
+import { explainLink } from '../../access/rights';
 import { EmptyState } from '../../components/EmptyState';
 import { ProblemAlert } from '../../components/ProblemAlert';
 import { type Answer, type Exchange, cancel, useExchange } from '../exchange';
 import { BodyView } from './BodyView';
 import { type InstanceAnswer, findOdd, readAnswers } from './compare';
-import { colorOf, formatBytes, formatMs } from './format';
+import { colorOf, formatMs } from './format';
+import { formatBytes } from '../../components/bytes';
+import { TimingView } from './Timing';
 
 export function ResponsePane({ tab, name }: { tab: string; name: string }) {
   const exchange = useExchange(tab);
@@ -39,7 +40,13 @@ export function ResponsePane({ tab, name }: { tab: string; name: string }) {
       )}
       {answer?.problem && (
         <Box p="md">
-          <ProblemAlert problem={answer.problem} />
+          <ProblemAlert problem={answer.problem}>
+            {answer.problem.code === 'forbidden' && (
+              <Anchor component={Link} to={explainLink(partsOf(exchange))} size="xs">
+                Why? Ask policy
+              </Anchor>
+            )}
+          </ProblemAlert>
         </Box>
       )}
       {answer !== null && answer.problem === null && (answer.events !== null || !waiting) && state !== 'failed' && (
@@ -47,6 +54,12 @@ export function ResponsePane({ tab, name }: { tab: string; name: string }) {
       )}
     </Stack>
   );
+}
+
+/// Where an exchange went, from its address.
+function partsOf({ method, url }: Exchange) {
+  const [, region = '', service = '', path = '/'] = /^\/r\/([^/]+)\/([^/@]+)(?:@[^/]*)?(\/[^?]*)/.exec(url) ?? [];
+  return { method, region: decodeURIComponent(region), service: decodeURIComponent(service), path };
 }
 
 function Summary({ exchange, onCancel }: { exchange: Exchange; onCancel: () => void }) {
@@ -229,59 +242,5 @@ function InstancesView({ answers }: { answers: InstanceAnswer[] }) {
         </SimpleGrid>
       </Stack>
     </ScrollArea>
-  );
-}
-
-/// The browser's own times, and Doorman's of the same request from its audit entry.
-function TimingView({ exchange, answer }: { exchange: Exchange; answer: Answer }) {
-  const id = exchange.all ? null : answer.auditId;
-  const entry = useQuery({
-    queryKey: ['timing', id],
-    enabled: id !== null && exchange.state === 'done',
-    queryFn: () => call(api.GET('/api/v1/audit/{id}', { params: { path: { id: id ?? '' } } })),
-    staleTime: Number.POSITIVE_INFINITY,
-  });
-  const inside = entry.data?.outcome?.duration_ms ?? null;
-  const { headMs, totalMs } = exchange;
-  const hops: { name: string; ms: number | null; says: string }[] = [
-    {
-      name: 'Browser and Doorman',
-      ms: totalMs === null || inside === null ? null : Math.max(0, totalMs - inside),
-      says: 'The way to Doorman and back, and what the browser did',
-    },
-    { name: 'Doorman, proxy and service', ms: inside, says: 'From the arrival at Doorman to the end of the answer, as the audit log has it' },
-  ];
-  const most = Math.max(totalMs ?? 0, 1);
-  return (
-    <Stack p="sm" gap="xs" maw={640}>
-      <Table withRowBorders={false} verticalSpacing={4} aria-label="Times of each hop">
-        <Table.Tbody>
-          {hops.map(({ name, ms, says }) => (
-            <Table.Tr key={name}>
-              <Table.Th scope="row">
-                {name}
-                <Text size="xs" c="dimmed" fw={400}>
-                  {says}
-                </Text>
-              </Table.Th>
-              <Table.Td w={90}>{ms === null ? '…' : formatMs(ms)}</Table.Td>
-              <Table.Td w={200}>
-                <div className="bar" style={{ width: `${((ms ?? 0) / most) * 100}%` }} />
-              </Table.Td>
-            </Table.Tr>
-          ))}
-          <Table.Tr>
-            <Table.Th scope="row">To the first byte</Table.Th>
-            <Table.Td>{headMs === null ? '…' : formatMs(headMs)}</Table.Td>
-            <Table.Td />
-          </Table.Tr>
-          <Table.Tr>
-            <Table.Th scope="row">In all</Table.Th>
-            <Table.Td>{totalMs === null ? '…' : formatMs(totalMs)}</Table.Td>
-            <Table.Td />
-          </Table.Tr>
-        </Table.Tbody>
-      </Table>
-    </Stack>
   );
 }

@@ -1,15 +1,4 @@
-/// Sizes and times in short.
-
-/// `512 B`, `1.2 KiB`, `10.0 MiB`.
-export function formatBytes(bytes: number): string {
-  const units = ['B', 'KiB', 'MiB', 'GiB'];
-  let [size, unit] = [bytes, 0];
-  while (size >= 1024 && unit < units.length - 1) {
-    size /= 1024;
-    unit += 1;
-  }
-  return `${unit === 0 ? size : size.toFixed(1)} ${units[unit]}`;
-}
+/// Times and statuses in short.
 
 /// `84 ms`, `1.25 s`.
 export function formatMs(ms: number): string {
