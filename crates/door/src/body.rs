@@ -4,7 +4,7 @@ use crate::outcome::OutcomeTap;
 use bytes::{Bytes, BytesMut};
 use doorman_core::pass::BodyClaim;
 use doorman_core::{Digest, sha256};
-use doorman_egress::{Upload, end_to_end, end_to_end_trailers};
+use doorman_egress::{ResponseBody, Upload, end_to_end, end_to_end_trailers};
 use http_body::{Body, Frame, SizeHint};
 use http_body_util::BodyExt as _;
 use hyper::body::Incoming;
@@ -194,6 +194,13 @@ impl OutBody {
 }
 
 impl Upload for OutBody {
+    fn whole(&self) -> Option<Bytes> {
+        match self {
+            Self::Whole { data, trailers: None } => Some(data.clone().unwrap_or_default()),
+            _ => None,
+        }
+    }
+
     fn progress(&self) -> Option<Rc<Cell<u64>>> {
         match self {
             Self::Whole { .. } => None,
@@ -282,7 +289,7 @@ pub enum AnswerBody {
 
 /// A live service's answer on its way to the client.
 pub struct ServiceBody {
-    pub(crate) inner: Incoming,
+    pub(crate) inner: ResponseBody,
     pub(crate) tap: OutcomeTap,
 }
 
@@ -340,7 +347,7 @@ impl ServiceBody {
             }
             Poll::Ready(Some(Err(error))) => {
                 self.tap.broken();
-                Poll::Ready(Some(Err(error.into())))
+                Poll::Ready(Some(Err(error)))
             }
             Poll::Ready(Some(Ok(frame))) => {
                 if let Some(data) = frame.data_ref() {

@@ -203,6 +203,13 @@ impl Catalog {
         Some(Route { key: proxy.key, peer: proxy.peer.clone(), boot_id: live.boot_id })
     }
 
+    /// The region of the proxy that has this number now.
+    pub fn region_of(&self, key: u64) -> Option<String> {
+        let snapshot = self.current.load();
+        let has = |region: &Region| region.proxies.iter().any(|proxy| proxy.key == key);
+        snapshot.regions.iter().find(|(_, region)| has(region)).map(|(name, _)| name.clone())
+    }
+
     /// Marks a proxy as gone until it answers again: it refused, or could not be connected to.
     pub fn suspect(&self, region: &str, boot_id: BootId) {
         self.current.rcu(|old| {

@@ -17,6 +17,7 @@ use crate::item::Handling;
 use crate::journal::{Draft, JournalHandle, Outbox};
 use crate::outcome;
 use crate::permit::{Denial, Facts, Judge, Permit};
+use crate::poll::ControlToken;
 use crate::problem::Problem;
 use crate::rate::RateGate;
 use crate::receipt::{Intent, NotCommitted, Receipt, commit};
@@ -29,7 +30,7 @@ use doorman_core::id::AuditId;
 use doorman_core::keys::SigningKey;
 use doorman_core::record::{Kind, OutcomeState, Record};
 use doorman_core::target::{self, Selector, Target, TargetError};
-use doorman_egress::{Pool, Protocol};
+use doorman_egress::{LinkToken, Pool, Protocol};
 use doorman_net::Conn;
 use doorman_policy::{PolicySet, PolicyStore};
 use http::{HeaderValue, Method, Request, Response, StatusCode, Version, header};
@@ -55,6 +56,8 @@ pub struct DoorShared {
     pub policies: Arc<PolicyStore>,
     /// The regions.
     pub catalog: Arc<Catalog>,
+    /// The control token for a region whose proxies are asked for links; none for the others.
+    pub link_token: ControlToken,
     /// The way to the journal's writer.
     pub journal: JournalHandle,
     /// Signs what live services verify.
@@ -204,6 +207,16 @@ impl DoorThread {
     }
 }
 
+/// The credential with which the proxy of this number is asked for a link.
+fn link_token(shared: &Arc<DoorShared>) -> LinkToken {
+    let shared = Arc::downgrade(shared);
+    Rc::new(move |key| {
+        let shared = shared.upgrade()?;
+        let region = shared.catalog.region_of(key)?;
+        (shared.link_token)(&region)
+    })
+}
+
 fn is_traceparent(text: &str) -> bool {
     let is_hex = |part: Option<&str>| {
         part.is_some_and(|part| {
@@ -231,7 +244,7 @@ impl Door {
             callers: Callers::new(),
             judge: Judge::new(),
             outbox,
-            pool: Pool::new(shared.config.connect_timeout),
+            pool: Pool::new(shared.config.connect_timeout).linked(link_token(&shared)),
             streams: Streams::default(),
             policies,
             identities: RefCell::default(),

@@ -11,10 +11,9 @@ use crate::receipt::{Receipt, ReceiptParts, commit_second_pass, region_unavailab
 use crate::tunnel;
 use doorman_core::code::Code;
 use doorman_core::record::OutcomeState;
-use doorman_egress::{Peer, Protocol, SendError};
+use doorman_egress::{Peer, Protocol, ResponseBody, SendError};
 use http::{HeaderValue, Request, Response, StatusCode, Uri, Version, header};
 use http_body::Body as _;
-use hyper::body::Incoming;
 use hyper::upgrade::OnUpgrade;
 use std::rc::Rc;
 
@@ -147,7 +146,7 @@ async fn answered(
     thread: &Rc<DoorThread>,
     guard: OutcomeGuard,
     permit: crate::permit::Permit,
-    mut response: Response<Incoming>,
+    mut response: Response<ResponseBody>,
     upgrade: Option<Upgrade>,
 ) -> Response<AnswerBody> {
     let audit_id = guard.attempt();

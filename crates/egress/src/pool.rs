@@ -2,9 +2,11 @@
 
 use crate::dial::{Peer, Protocol};
 use crate::gate::{Gate, Gated};
+use crate::links::{LinkToken, Links};
+use crate::response::ResponseBody;
 use bytes::Bytes;
-use http::{Request, Response};
-use hyper::body::{Body, Incoming};
+use http::{Request, Response, header};
+use hyper::body::Body;
 use hyper::client::conn::{http1, http2};
 use hyper_util::rt::TokioIo;
 use std::cell::{Cell, RefCell};
@@ -17,8 +19,14 @@ const MAX_KNOWN: usize = 1_024;
 /// An idle connection is not used again after this long.
 const MAX_IDLE_AGE: Duration = Duration::from_secs(55);
 
-/// A request body, as far as the wait for an answer must know of it.
+/// The longest body that goes by link.
+const MAX_LINKED: usize = 64 * 1024;
+
+/// A request body, as far as the way it is sent depends on it.
 pub trait Upload {
+    /// The body, when all of it is there and no trailers follow.
+    fn whole(&self) -> Option<Bytes>;
+
     /// A count that moves with each piece of a body that takes its time; none for one that is all there.
     fn progress(&self) -> Option<Rc<Cell<u64>>>;
 }
@@ -47,6 +55,12 @@ impl SendError {
     }
 }
 
+enum Sent<B> {
+    Answered(Response<ResponseBody>),
+    /// Nothing of it was written.
+    Not(Request<B>),
+}
+
 struct Idle<B> {
     sender: http1::SendRequest<B>,
     since: Instant,
@@ -63,11 +77,17 @@ pub struct Pool<B> {
     peers: Rc<RefCell<Peers<B>>>,
     connect_timeout: Duration,
     gate: Option<Gate>,
+    links: Option<Links>,
 }
 
 impl<B> Clone for Pool<B> {
     fn clone(&self) -> Self {
-        Self { peers: self.peers.clone(), connect_timeout: self.connect_timeout, gate: self.gate.clone() }
+        Self {
+            peers: self.peers.clone(),
+            connect_timeout: self.connect_timeout,
+            gate: self.gate.clone(),
+            links: self.links.clone(),
+        }
     }
 }
 
@@ -78,12 +98,17 @@ where
     /// An empty pool.
     pub fn new(connect_timeout: Duration) -> Self {
         let peers = Peers { idle: HashMap::new(), multiplexed: HashMap::new() };
-        Self { peers: Rc::new(RefCell::new(peers)), connect_timeout, gate: None }
+        Self { peers: Rc::new(RefCell::new(peers)), connect_timeout, gate: None, links: None }
     }
 
     /// Asks `gate` before each write to a peer.
     pub fn behind(self, gate: Gate) -> Self {
         Self { gate: Some(gate), ..self }
+    }
+
+    /// Sends what is small and whole by links, to peers for which `token` gives a credential.
+    pub fn linked(self, token: LinkToken) -> Self {
+        Self { links: Some(Links::new(token, self.connect_timeout)), ..self }
     }
 
     async fn dial(&self, peer: &Peer, protocol: Protocol) -> Result<TokioIo<Gated>, SendError> {
@@ -96,6 +121,9 @@ where
         let mut peers = self.peers.borrow_mut();
         peers.idle.remove(&key);
         peers.multiplexed.remove(&key);
+        if let Some(links) = &self.links {
+            links.forget(key);
+        }
     }
 
     /// Sends one request and waits for the head of its response, at most `timeout` since the body last moved.
@@ -112,10 +140,38 @@ where
         protocol: Protocol,
         request: Request<B>,
         timeout: Option<Duration>,
-    ) -> Result<Response<Incoming>, SendError> {
+    ) -> Result<Response<ResponseBody>, SendError> {
         match protocol {
-            Protocol::Http1 => self.send_http1(key, peer, request, timeout).await,
+            Protocol::Http1 => match self.send_linked(key, peer, request, timeout).await? {
+                Sent::Answered(response) => Ok(response),
+                Sent::Not(request) => self.send_http1(key, peer, request, timeout).await,
+            },
             Protocol::Http2 => self.send_http2(key, peer, request, timeout).await,
+        }
+    }
+
+    /// Sends by link what may go by link.
+    async fn send_linked(
+        &self,
+        key: u64,
+        peer: &Peer,
+        request: Request<B>,
+        timeout: Option<Duration>,
+    ) -> Result<Sent<B>, SendError> {
+        let Some(links) = &self.links else { return Ok(Sent::Not(request)) };
+        let Some(whole) = request.body().whole().filter(|body| body.len() <= MAX_LINKED) else {
+            return Ok(Sent::Not(request));
+        };
+        if request.headers().contains_key(header::UPGRADE) {
+            return Ok(Sent::Not(request));
+        }
+        let Some(link) = links.to(key, peer) else { return Ok(Sent::Not(request)) };
+        let (head, body) = request.into_parts();
+        let head = Request::from_parts(head, ());
+        match within(timeout, None, link.send(&head, &whole)).await? {
+            Ok(Some(response)) => Ok(Sent::Answered(response.map(Into::into))),
+            Err(error) if !error.is_unsent => Err(SendError::Broken(error.why)),
+            Ok(None) | Err(_) => Ok(Sent::Not(head.map(|()| body))),
         }
     }
 
@@ -125,7 +181,7 @@ where
         peer: &Peer,
         mut request: Request<B>,
         timeout: Option<Duration>,
-    ) -> Result<Response<Incoming>, SendError> {
+    ) -> Result<Response<ResponseBody>, SendError> {
         let mut pooled = self.take_idle(key);
         loop {
             let was_pooled = pooled.is_some();
@@ -137,7 +193,7 @@ where
             match within(timeout, upload, sender.try_send_request(request)).await? {
                 Ok(response) => {
                     self.put_back(key, sender);
-                    return Ok(response);
+                    return Ok(response.map(Into::into));
                 }
                 Err(mut error) => match error.take_message() {
                     Some(unsent) if was_pooled => {
@@ -157,7 +213,7 @@ where
         peer: &Peer,
         mut request: Request<B>,
         timeout: Option<Duration>,
-    ) -> Result<Response<Incoming>, SendError> {
+    ) -> Result<Response<ResponseBody>, SendError> {
         for fresh in [false, true] {
             let known =
                 self.peers.borrow().multiplexed.get(&key).filter(|sender| !sender.is_closed()).cloned();
@@ -167,7 +223,7 @@ where
             };
             let upload = request.body().progress();
             match within(timeout, upload, sender.try_send_request(request)).await? {
-                Ok(response) => return Ok(response),
+                Ok(response) => return Ok(response.map(Into::into)),
                 Err(mut error) => match error.take_message() {
                     Some(unsent) if !fresh => request = unsent,
                     Some(_) => return Err(SendError::Unsent(error.into_error().to_string())),

@@ -3,10 +3,9 @@
 use crate::body::BoxError;
 use bytes::Bytes;
 use doorman_core::code::Code;
-use doorman_egress::end_to_end;
+use doorman_egress::{ResponseBody, end_to_end};
 use http::{HeaderName, HeaderValue, Response, StatusCode, header};
 use http_body::{Body, Frame, SizeHint};
-use hyper::body::Incoming;
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
@@ -19,7 +18,7 @@ const DETAIL: HeaderName = HeaderName::from_static("doorman-detail");
 /// The body of an answer.
 pub(crate) enum AnswerBody {
     Full(Option<Bytes>),
-    Service(Incoming),
+    Service(ResponseBody),
 }
 
 impl Body for AnswerBody {
@@ -35,7 +34,7 @@ impl Body for AnswerBody {
             Self::Service(body) => Pin::new(body).poll_frame(cx).map(|frame| {
                 frame.map(|frame| match frame {
                     Ok(frame) => Ok(end_to_end(frame)),
-                    Err(error) => Err(error.into()),
+                    Err(error) => Err(error),
                 })
             }),
         }

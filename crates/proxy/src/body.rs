@@ -33,6 +33,21 @@ pub(crate) enum BindError {
 }
 
 impl BoundBody {
+    /// Takes a body that is all there.
+    pub(crate) fn whole(body: Bytes, prefix: Option<u64>, max_whole: usize) -> Result<Self, BindError> {
+        let claim = match prefix {
+            None if body.is_empty() => BodyClaim::empty(),
+            None if body.len() > max_whole => return Err(BindError::TooLong),
+            None => BodyClaim::Whole(body.len() as u64, sha256(&body)),
+            Some(prefix) => {
+                let bound = usize::try_from(prefix).ok().and_then(|prefix| body.get(..prefix));
+                BodyClaim::Prefix(prefix, sha256(bound.ok_or(BindError::Broken)?))
+            }
+        };
+        let front = Some(body).filter(|body| !body.is_empty()).into_iter().collect();
+        Ok(Self { claim, front, trailers: None, rest: None, drops_trailers: false })
+    }
+
     /// Reads what the pass binds: all, or at least `prefix` bytes.
     pub(crate) async fn read(
         mut body: Incoming,
@@ -146,6 +161,11 @@ struct Rest {
 }
 
 impl Upload for OutBody {
+    /// Instances are not asked for links.
+    fn whole(&self) -> Option<Bytes> {
+        None
+    }
+
     fn progress(&self) -> Option<Rc<Cell<u64>>> {
         self.rest.as_ref().map(|rest| rest.progress.clone())
     }

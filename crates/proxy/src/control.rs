@@ -103,7 +103,8 @@ fn to_bytes(shared: &Shared, reading: Reading) -> Vec<u8> {
     out
 }
 
-fn is_ours(shared: &Shared, headers: &HeaderMap, now_ms: u64) -> bool {
+/// Whether a request carries a control token for this region.
+pub(crate) fn is_ours(shared: &Shared, headers: &HeaderMap, now_ms: u64) -> bool {
     let token =
         headers.get(header::AUTHORIZATION).and_then(|value| value.to_str().ok()?.strip_prefix("Bearer "));
     let keys = shared.trust.keys();

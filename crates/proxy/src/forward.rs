@@ -9,9 +9,8 @@ use doorman_core::code::Code;
 use doorman_core::header::{Class, HOP_BY_HOP, classify, is_own};
 use doorman_core::pass;
 use doorman_core::target::Selector;
-use doorman_egress::{Protocol, SendError};
+use doorman_egress::{Protocol, ResponseBody, SendError};
 use http::{HeaderMap, HeaderName, HeaderValue, Request, Response, StatusCode, Uri, Version, header};
-use hyper::body::Incoming;
 use hyper_util::rt::TokioIo;
 use std::sync::Arc;
 
@@ -77,7 +76,7 @@ async fn send_to(
     honoured: &mut Honoured,
     path: &str,
     headers: HeaderMap,
-) -> Result<Response<Incoming>, SendError> {
+) -> Result<Response<ResponseBody>, SendError> {
     let mut request = Request::new(honoured.body.take());
     *request.method_mut() = honoured.method.clone();
     let uri = match service.protocol {
@@ -122,7 +121,7 @@ fn withhold_ticket(headers: &mut HeaderMap) {
 
 /// Turns a redirect to an instance of this region into one through the door; `false` when it leads elsewhere. Where an
 /// answer merely says where something lies, an inside address is left out: a DataNode names the NameNode's.
-fn leads_through_the_door(proxy: &ProxyHandler, response: &mut Response<Incoming>) -> bool {
+fn leads_through_the_door(proxy: &ProxyHandler, response: &mut Response<ResponseBody>) -> bool {
     let region = &proxy.shared.region;
     let door = |authority: &str| {
         let (service, id) = proxy.shared.registry.at(authority)?;
@@ -169,7 +168,7 @@ fn fit_link(headers: &mut HeaderMap, protocol: Protocol, host: &HeaderValue, upg
 
 /// A service's answer without what belongs to its connection or speaks in Doorman's name.
 fn answered(
-    mut response: Response<Incoming>,
+    mut response: Response<ResponseBody>,
     instance: &Instance,
     upgrade: Option<(hyper::upgrade::OnUpgrade, HeaderValue)>,
 ) -> Response<AnswerBody> {

@@ -4,16 +4,18 @@ use crate::answer::{AnswerBody, Sent, failed, plain, refused, unauthorized};
 use crate::body::{BindError, BoundBody, OutBody};
 use crate::control;
 use crate::forward::forward;
+use crate::link;
 use crate::persist::{Orphans, Persist};
 use crate::receipts::{ThreadLog, end_of};
 use crate::server::Shared;
+use bytes::Bytes;
 use doorman_core::code::Code;
 use doorman_core::header::{self, HOP_BY_HOP};
 use doorman_core::pass::{self, Claims, Pass, PassError};
 use doorman_core::receipt::Ended;
 use doorman_core::sha256;
 use doorman_core::target::Target;
-use doorman_egress::Pool;
+use doorman_egress::{LINK_PATH, Pool};
 use doorman_net::{Conn, Handler};
 use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode, header as names};
 use hyper::body::Incoming;
@@ -24,6 +26,8 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 /// The proxy on one server thread.
 pub(crate) struct ProxyHandler {
+    /// Which of the server's threads this is.
+    pub(crate) thread: usize,
     pub(crate) shared: Arc<Shared>,
     pub(crate) pool: Pool<OutBody>,
     pub(crate) receipts: Arc<ThreadLog>,
@@ -44,19 +48,30 @@ impl Handler for ProxyHandler {
     type Body = AnswerBody;
 
     async fn handle(self: Rc<Self>, request: Request<Incoming>, _conn: Arc<Conn>) -> Response<AnswerBody> {
-        self.shared
-            .in_flight(async {
-                match self.honour(request).await {
-                    // Whoever asked may be gone before the answer comes; how it ended is written down all the same.
-                    Ok(honoured) => Persist::new(self.clone().serve(honoured), &self.orphans).await,
-                    Err(answer) => *answer,
-                }
-            })
-            .await
+        let _in_flight = self.shared.begin();
+        if request.headers().contains_key(pass::HEADER) {
+            return self.answer(request.map(Asked::Http)).await;
+        }
+        self.without_pass(request).await
     }
 }
 
+/// A request body as it comes: by HTTP, or whole with its head.
+pub(crate) enum Asked {
+    Http(Incoming),
+    Whole(Bytes),
+}
+
 impl ProxyHandler {
+    /// Answers a request, by whatever connection it came.
+    pub(crate) async fn answer(self: &Rc<Self>, request: Request<Asked>) -> Response<AnswerBody> {
+        match self.honour(request).await {
+            // Whoever asked may be gone before the answer comes; how it ended is written down all the same.
+            Ok(honoured) => Persist::new(self.clone().serve(honoured), &self.orphans).await,
+            Err(answer) => *answer,
+        }
+    }
+
     async fn serve(self: Rc<Self>, honoured: Honoured) -> Response<AnswerBody> {
         let audit_id = honoured.pass.audit_id;
         let answer = forward(&self, honoured).await;
@@ -66,11 +81,9 @@ impl ProxyHandler {
     }
 
     /// Checks the pass, and uses it up.
-    async fn honour(&self, mut request: Request<Incoming>) -> Result<Honoured, Box<Response<AnswerBody>>> {
+    async fn honour(&self, mut request: Request<Asked>) -> Result<Honoured, Box<Response<AnswerBody>>> {
         let now_ms = now_ms();
-        let Some(text) = single_pass(request.headers()) else {
-            return Err(Box::new(self.without_pass(&request, now_ms).await));
-        };
+        let Some(text) = single_pass(request.headers()) else { return Err(Box::new(unauthorized())) };
         let refuse = |error: PassError| Box::new(self.refuse_pass(error));
         let pass = Pass::decode(text).map_err(refuse)?;
         pass.check_head(self.shared.boot, now_ms).map_err(refuse)?;
@@ -84,7 +97,11 @@ impl ProxyHandler {
         .map_err(|_| Box::new(unauthorized()))?;
         let upgrade = upgrade_of(&mut request);
         let (parts, body) = request.into_parts();
-        let bound = BoundBody::read(body, pass.body_prefix, self.shared.max_whole_body).await;
+        let (prefix, limit) = (pass.body_prefix, self.shared.max_whole_body);
+        let bound = match body {
+            Asked::Http(body) => BoundBody::read(body, prefix, limit).await,
+            Asked::Whole(body) => BoundBody::whole(body, prefix, limit),
+        };
         let body = bound.map_err(|error| match error {
             BindError::TooLong => {
                 Box::new(failed(Code::TooLarge, Sent::No, "the body is longer than this proxy reads whole"))
@@ -127,7 +144,8 @@ impl ProxyHandler {
         Ok(Honoured { pass, target, method: parts.method, headers: parts.headers, body, upgrade })
     }
 
-    async fn without_pass(&self, request: &Request<Incoming>, now_ms: u64) -> Response<AnswerBody> {
+    async fn without_pass(self: &Rc<Self>, request: Request<Incoming>) -> Response<AnswerBody> {
+        let now_ms = now_ms();
         let uri = request.uri();
         let is_get = *request.method() == Method::GET;
         if is_get && uri.path() == "/healthz" && uri.query().is_none() {
@@ -138,6 +156,9 @@ impl ProxyHandler {
         }
         if is_get && uri.path() == control::RECEIPTS_PATH {
             return control::receipts(&self.shared, request.headers(), uri.query(), now_ms).await;
+        }
+        if is_get && uri.path() == LINK_PATH && control::is_ours(&self.shared, request.headers(), now_ms) {
+            return link::open(self, request);
         }
         unauthorized()
     }
@@ -168,7 +189,7 @@ fn bound_headers(headers: &HeaderMap) -> impl Iterator<Item = (&str, &[u8])> {
         .filter(|(name, _)| !HOP_BY_HOP.contains(name) && *name != pass::HEADER)
 }
 
-fn upgrade_of(request: &mut Request<Incoming>) -> Option<(OnUpgrade, HeaderValue)> {
+fn upgrade_of(request: &mut Request<Asked>) -> Option<(OnUpgrade, HeaderValue)> {
     let protocol = request.headers().get(names::UPGRADE)?.clone();
     Some((hyper::upgrade::on(request), protocol))
 }

@@ -15,6 +15,7 @@ mod forward;
 mod handler;
 mod health;
 mod impersonate;
+mod link;
 mod persist;
 mod receipts;
 mod server;

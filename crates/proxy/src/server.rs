@@ -5,6 +5,7 @@ use crate::fences::Fences;
 use crate::handler::ProxyHandler;
 use crate::health;
 use crate::identity::IdentityKeys;
+use crate::link::LinkCounts;
 use crate::persist::Orphans;
 use crate::receipts::{ReceiptError, Shelf, ThreadLog};
 use crate::registry::Registry;
@@ -13,12 +14,11 @@ use crate::used::UsedPasses;
 use doorman_core::pass::BootId;
 use doorman_egress::Pool;
 use doorman_net::{Limits, Listener, Server, ServerError};
-use std::future::Future;
 use std::net::SocketAddr;
 use std::rc::Rc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::Relaxed};
 use std::sync::{Arc, Weak};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// The key file is looked at this often.
 const WATCH: Duration = Duration::from_secs(1);
@@ -26,6 +26,8 @@ const WATCH: Duration = Duration::from_secs(1);
 const WRITE_RECEIPTS: Duration = Duration::from_millis(200);
 /// Old receipts are looked for this often.
 const TIDY: Duration = Duration::from_secs(60);
+/// Whether requests are still open is looked at this often.
+const POLL: Duration = Duration::from_millis(5);
 /// How long new requests are refused before connections close: `api` polls within this time and goes elsewhere.
 const ANNOUNCE: Duration = Duration::from_millis(2_500);
 
@@ -64,6 +66,7 @@ pub(crate) struct Shared {
     pub(crate) max_whole_body: usize,
     draining: AtomicBool,
     in_flight: AtomicUsize,
+    pub(crate) links: LinkCounts,
 }
 
 impl Shared {
@@ -71,12 +74,19 @@ impl Shared {
         self.draining.load(Relaxed)
     }
 
-    /// Counts a request while it is answered.
-    pub(crate) async fn in_flight<T>(&self, work: impl Future<Output = T>) -> T {
+    /// Counts a request until its answer has gone out.
+    pub(crate) fn begin(self: &Arc<Self>) -> InFlight {
         self.in_flight.fetch_add(1, Relaxed);
-        let answer = work.await;
-        self.in_flight.fetch_sub(1, Relaxed);
-        answer
+        InFlight(self.clone())
+    }
+}
+
+/// A request that is being answered.
+pub(crate) struct InFlight(Arc<Shared>);
+
+impl Drop for InFlight {
+    fn drop(&mut self) {
+        self.0.in_flight.fetch_sub(1, Relaxed);
     }
 }
 
@@ -98,6 +108,10 @@ impl Proxy {
         if settings.tls.is_none() && !settings.listen.ip().is_loopback() {
             return Err(ProxyError::PlainListener(settings.listen));
         }
+        let threads = match settings.threads {
+            0 => std::thread::available_parallelism().map_or(1, usize::from),
+            threads => threads,
+        };
         let mut boot = [0; 16];
         getrandom(&mut boot)?;
         let boot = BootId(boot);
@@ -113,24 +127,27 @@ impl Proxy {
             max_whole_body: settings.max_whole_body,
             draining: AtomicBool::new(false),
             in_flight: AtomicUsize::new(0),
+            links: LinkCounts::new(threads),
         });
         let mut limits = settings.limits;
         // A head that just fitted `api` comes with the pass and what else `api` adds.
         limits.max_head_bytes = limits.max_head_bytes.saturating_add(HEAD_ROOM);
         let listener = Listener::bind(settings.listen, settings.tls, limits)?;
-        let threads = match settings.threads {
-            0 => std::thread::available_parallelism().map_or(1, usize::from),
-            threads => threads,
-        };
         let of_thread = shared.clone();
         let connect_timeout = shared.registry.services().map(|service| service.connect_timeout).max();
         let connect_timeout = connect_timeout.unwrap_or(Duration::from_secs(3));
-        let server = Server::start(listener, threads, "proxy", move |_| {
+        let server = Server::start(listener, threads, "proxy", move |thread| {
             let receipts = Arc::new(ThreadLog::new(of_thread.shelf.clone()));
             tokio::task::spawn_local(write_receipts(Arc::downgrade(&receipts)));
             let gate = receipts.clone();
             let pool = Pool::new(connect_timeout).behind(Arc::new(move || gate.flush_due()));
-            Rc::new(ProxyHandler { shared: of_thread.clone(), pool, receipts, orphans: Orphans::start() })
+            Rc::new(ProxyHandler {
+                thread,
+                shared: of_thread.clone(),
+                pool,
+                receipts,
+                orphans: Orphans::start(),
+            })
         })?;
         let identity = match settings.identity_listen {
             None => None,
@@ -168,7 +185,12 @@ impl Proxy {
     pub fn close(self) {
         self.shared.draining.store(true, Relaxed);
         std::thread::sleep(ANNOUNCE.min(self.drain));
-        self.server.close(self.drain);
+        // Links stay open while they carry answers.
+        let deadline = Instant::now() + self.drain;
+        while self.shared.in_flight.load(Relaxed) > 0 && Instant::now() < deadline {
+            std::thread::sleep(POLL);
+        }
+        self.server.close(deadline.saturating_duration_since(Instant::now()));
         if let Some(identity) = self.identity {
             identity.close(Duration::ZERO);
         }

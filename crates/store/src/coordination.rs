@@ -4,7 +4,8 @@ use crate::driver::args;
 use crate::{Database, StoreError};
 
 impl Database {
-    /// Takes or renews the lease `name` for `holder` until `now_ms + ttl_ms`; `false` while another holds it.
+    /// Takes the lease `name` for `holder` until `now_ms + ttl_ms`, or renews it in its second half; `false` while another
+    /// holds it. Asking often costs a read.
     pub async fn try_lease(
         &self,
         name: &str,
@@ -12,6 +13,11 @@ impl Database {
         now_ms: u64,
         ttl_ms: u64,
     ) -> Result<bool, StoreError> {
+        let held = "SELECT until_ms FROM lease WHERE name = ? AND holder = ?";
+        let held = self.pool.row(held, args![name, holder]).await?.map(|row| row.int(0)).transpose()?;
+        if held.is_some_and(|until| until.cast_unsigned() > now_ms.saturating_add(ttl_ms / 2)) {
+            return Ok(true);
+        }
         let until = now_ms.saturating_add(ttl_ms);
         let sql =
             "UPDATE lease SET holder = ?, until_ms = ? WHERE name = ? AND (holder = ? OR until_ms <= ?)";

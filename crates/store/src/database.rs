@@ -2,6 +2,7 @@
 
 use crate::dialect::Dialect;
 use crate::driver::{Pool, SqliteFile};
+use crate::index::sqlite::CHECKPOINT_PAGES;
 use crate::index::sqlite::IndexLink;
 use crate::migration::{self, Part};
 use crate::{Journal, StoreError};
@@ -75,7 +76,7 @@ impl Database {
                 let derived = options
                     .filename(file)
                     .synchronous(SqliteSynchronous::Normal)
-                    .pragma("wal_autocheckpoint", "1000");
+                    .pragma("wal_autocheckpoint", CHECKPOINT_PAGES.to_string());
                 let index = match config.creates {
                     true => limits(config).connect_with(derived).await?,
                     false => limits(config).connect_lazy_with(derived),

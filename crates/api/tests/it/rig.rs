@@ -78,6 +78,7 @@ impl Rig {
             authenticate: authenticator.clone(),
             revocations,
             policies,
+            link_token: Arc::new(|_| None),
             catalog: Arc::new(catalog()),
             journal: writer.handle(),
             identities: Arc::new(IdentityTokens::new(url)),

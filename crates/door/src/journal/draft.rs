@@ -2,6 +2,7 @@
 
 use doorman_core::id::AuditId;
 use doorman_core::record::Record;
+use memchr::memmem::Finder;
 use std::sync::OnceLock;
 
 /// Stands where the id goes. Random for each process, so that nothing a client sends can be taken for it.
@@ -15,6 +16,12 @@ pub(crate) fn placeholder() -> AuditId {
     })
 }
 
+/// Looks for the placeholder; made once.
+fn finder() -> &'static Finder<'static> {
+    static FINDER: OnceLock<Finder<'static>> = OnceLock::new();
+    FINDER.get_or_init(|| Finder::new(&placeholder().encode()).into_owned())
+}
+
 /// The canonical bytes of a record, with a place for its id.
 pub struct Draft {
     bytes: Vec<u8>,
@@ -26,7 +33,7 @@ impl Draft {
     pub fn new(mut record: Record<'_>) -> Self {
         record.id = placeholder();
         let bytes = record.to_bytes();
-        let id_at = memchr::memmem::find(&bytes, &placeholder().encode()).unwrap_or(usize::MAX);
+        let id_at = finder().find(&bytes).unwrap_or(usize::MAX);
         Self { bytes, id_at }
     }
 

@@ -15,8 +15,16 @@ use url::Url;
 pub struct RegionConfig {
     /// Its name in `/r/{region}/…`.
     pub name: String,
+    /// Whether small requests go to its proxies many at once over one connection. Otherwise each has a connection of its
+    /// own and is plain HTTP/1.1 all the way, which tools between can read.
+    #[serde(default = "on")]
+    pub link: bool,
     /// Every proxy process there, each addressed directly: no balancer between.
     pub proxies: Vec<ProxyLink>,
+}
+
+fn on() -> bool {
+    true
 }
 
 /// How to reach one proxy process.

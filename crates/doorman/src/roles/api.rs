@@ -27,7 +27,7 @@ use doorman_net::{Listener, Server};
 use doorman_policy::PolicyStore;
 use doorman_sinks::{Feed, SinkStates};
 use doorman_store::Database;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 use std::net::SocketAddr;
 use std::path::Path;
 use std::rc::Rc;
@@ -111,7 +111,7 @@ pub async fn start(config: ApiConfig) -> anyhow::Result<Api> {
     let catalog = Arc::new(Catalog::new(regions(&config.regions)?));
     let control_token = control_token(&keys, &clock);
     poll::start(catalog.clone(), control_token.clone())?;
-    start_collecting(&catalog, control_token, &database, &clock)?;
+    start_collecting(&catalog, control_token.clone(), &database, &clock)?;
     let writer =
         start_journal(&config.journal, &database, &keys, &clock, &*authenticator, &policies, &catalog)
             .await?;
@@ -136,6 +136,7 @@ pub async fn start(config: ApiConfig) -> anyhow::Result<Api> {
             revocations: authenticator.store().revocations().clone(),
             policies,
             catalog,
+            link_token: link_token(&config.regions, control_token),
             journal: writer.handle(),
             identities: Arc::new(IdentityTokens::new(issuer)),
             identity_key: Box::new(move |now_ms| signer.signing_key(KeyUse::Identity, now_ms, |_| true)),
@@ -267,6 +268,13 @@ fn control_token(keys: &KeyRing, clock: &Clock) -> poll::ControlToken {
         let audience = doorman_proxy::control::audience(region);
         Some(token::sign_control(&key, CONTROL_ISSUER, &audience, jti, now_ms))
     })
+}
+
+/// Control tokens for the regions whose proxies are asked for links.
+fn link_token(regions: &[RegionConfig], token: poll::ControlToken) -> poll::ControlToken {
+    let linked: HashSet<_> =
+        regions.iter().filter(|region| region.link).map(|region| region.name.clone()).collect();
+    Arc::new(move |region| if linked.contains(region) { token(region) } else { None })
 }
 
 fn start_collecting(

@@ -58,7 +58,7 @@ pub fn api(
     for (region, address) in proxies {
         write!(
             text,
-            "\n[[regions]]\nname = \"{region}\"\n[[regions.proxies]]\nurl = \"http://{address}\"\n"
+            "\n[[regions]]\nname = \"{region}\"\nlink = false\n[[regions.proxies]]\nurl = \"http://{address}\"\n"
         )?;
     }
     let path = data.join("config/api.toml");

@@ -1,7 +1,7 @@
 //! The link between `api` and its proxies: encrypted and known on both sides, or on loopback.
 
 use crate::shell::Shell;
-use crate::world::{DEADLINE, World, code_of, get, post};
+use crate::world::{DEADLINE, Load, World, code_of, get, post};
 use doorman_testkit::raw::RawClient;
 use doorman_testkit::recorder::Reply;
 use doorman_testkit::tls::Ca;
@@ -142,6 +142,45 @@ async fn a_cut_link_is_unsent_or_unknown_and_nothing_goes_twice() {
     assert_eq!(world.send(post("/r/eu/target/c", "x").as_user("dave")).await.status(), 200);
     assert_eq!(world.recorder().requests().len(), 2);
     world.assert_every_hit_was_written_down().await;
+}
+
+/// Whether anything went by link over the first proxy's wire.
+fn is_linked(world: &World) -> bool {
+    let sent = world.relay("eu", 0).sent();
+    let is_in = |bytes: &Vec<u8>, what: &[u8]| bytes.windows(what.len()).any(|window| window == what);
+    sent.iter().any(|bytes| is_in(bytes, b"doorman-link/1") && is_in(bytes, b"/public/load"))
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn small_requests_share_a_connection_and_a_cut_wire_sends_none_of_them_twice() {
+    let world = World::plan().relayed().start().await;
+    let token = world.login("dave").await;
+    let load = Load::start(8, world.api(0).address(), &token);
+    while !is_linked(&world) {
+        load.answered(50).await;
+    }
+    for _ in 0..3 {
+        world.relay("eu", 0).cut();
+        tokio::time::sleep(Duration::from_millis(100)).await;
+        world.relay("eu", 0).heal();
+        load.answered(100).await;
+    }
+    let all = load.stop().await;
+    world.assert_clients_were_told_the_truth(&all);
+    world.assert_every_hit_was_written_down().await;
+    world.assert_every_attempt_ends().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn without_links_each_request_is_http_1_all_the_way() {
+    let world = World::plan().relayed().unlinked().start().await;
+    let token = world.login("dave").await;
+    let load = Load::start(2, world.api(0).address(), &token);
+    load.answered(50).await;
+    load.stop().await;
+    assert!(world.relay("eu", 0).last_request("GET /r/eu/target/public/load").is_some());
+    let sent = world.relay("eu", 0).sent();
+    assert!(!sent.iter().any(|bytes| bytes.windows(12).any(|window| window == b"doorman-link")));
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -294,7 +294,7 @@ async fn a_body_that_ends_early_or_never_is_not_completed_at_the_service() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_captured_pass_cannot_be_used_again_here_there_or_later() {
-    let world = World::plan().relayed().proxies(2).start().await;
+    let world = World::plan().relayed().unlinked().proxies(2).start().await;
     // One request through each of the two, so that both passes are known.
     for _ in 0..2 {
         assert_eq!(world.send(post("/r/eu/target/public/a", "body").as_user("dave")).await.status(), 200);
@@ -342,6 +342,7 @@ async fn without_a_pass_a_proxy_says_nothing_but_that_it_lives() {
         sign_control(&world.signing_key(KeyUse::Control), "doorman-api", audience, [1; 16], at_ms)
     };
     let good = control("proxy:eu", now_ms());
+    let link = || get("/control/v1/link").header("Connection", "upgrade").header("Upgrade", "doorman-link/1");
     let requests = [
         get("/"),
         get("/r/eu/target/public/a"),
@@ -356,12 +357,16 @@ async fn without_a_pass_a_proxy_says_nothing_but_that_it_lives() {
         get("/control/v1/receipts"),
         get("/control/v1/status").bearer(&token),
         get("/control/v1/receipts").bearer(&token),
+        link().bearer(&token),
+        link(),
         get("/r/eu/target/public/a").bearer(&token),
         get("/r/eu/target/public/a").as_user("dave"),
         get("/r/eu/target/public/a").bearer(&good),
         get("/healthz").header("Doorman-Pass", "x"),
         get("/control/v1/status").bearer(&control("proxy:us", now_ms())),
         get("/control/v1/receipts").bearer(&control("proxy:us", now_ms())),
+        link().bearer(&control("proxy:us", now_ms())),
+        link().bearer(&control("proxy:eu", now_ms() - 600_000)),
         get("/control/v1/status").bearer(&control("proxy:eu", now_ms() - 600_000)),
         get("/control/v1/receipts").bearer(&control("proxy:eu", now_ms() - 600_000)),
         get("/control/v1/status").bearer(&control("proxy:eu", now_ms() + 600_000)),

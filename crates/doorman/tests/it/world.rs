@@ -64,6 +64,7 @@ pub struct Plan {
     proxy_toml: String,
     tls: bool,
     relayed: bool,
+    linked: bool,
     auth: Option<(String, String)>,
 }
 
@@ -138,6 +139,12 @@ impl Plan {
         self
     }
 
+    /// Every request to a proxy by a connection of its own, in HTTP/1.1 that a [`Relay`] can read.
+    pub fn unlinked(mut self) -> Self {
+        self.linked = false;
+        self
+    }
+
     /// With a [`Relay`] between `api` and each proxy.
     pub fn relayed(mut self) -> Self {
         self.relayed = true;
@@ -191,6 +198,7 @@ impl World {
             proxy_toml: String::new(),
             tls: false,
             relayed: false,
+            linked: true,
             auth: None,
         }
     }
@@ -262,6 +270,7 @@ impl World {
                 database,
                 ldap: ldap.addr(),
                 auth: of_apis,
+                linked: plan.linked,
                 more: &plan.api_toml,
             };
             Process::api(files.write(&links))

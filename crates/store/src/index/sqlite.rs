@@ -18,6 +18,10 @@ use tokio::sync::{OwnedMutexGuard, oneshot};
 /// How much the indexer yields: the highest nice value but one.
 const NICE: i32 = 18;
 
+/// Pages in the index's write-ahead log after which they are copied. Most are written again and again: the longer this is
+/// put off the less is copied, and while the disk flushes them, commits of the journal wait.
+pub(crate) const CHECKPOINT_PAGES: i64 = 8_000;
+
 /// The way to the indexer's thread, which is started by the first step.
 #[derive(Clone, Default)]
 pub(crate) struct IndexLink(Arc<Mutex<Option<Running>>>);
@@ -125,6 +129,7 @@ impl Connections {
         let index = open(Path::new(&index), OpenFlags::SQLITE_OPEN_READ_WRITE)?;
         // Derived: what a power cut takes is indexed again.
         index.pragma_update(None, "synchronous", "NORMAL")?;
+        index.pragma_update(None, "wal_autocheckpoint", CHECKPOINT_PAGES)?;
         Ok(Self { journal, index })
     }
 

@@ -68,6 +68,8 @@ pub(super) struct Api<'a> {
     pub ldap: SocketAddr,
     /// A separate `auth`, and what `[auth]` says besides.
     pub auth: Option<(SocketAddr, &'a str)>,
+    /// Whether proxies are asked for links.
+    pub linked: bool,
     pub more: &'a str,
 }
 
@@ -103,7 +105,7 @@ impl Api<'_> {
             Some((before, after)) => write!(text, "{before}{statements}{after}").unwrap(),
         }
         for (region, proxies) in links {
-            write!(text, "\n[[regions]]\nname = \"{region}\"\n").unwrap();
+            write!(text, "\n[[regions]]\nname = \"{region}\"\nlink = {}\n", self.linked).unwrap();
             for address in proxies {
                 text.push_str(&self.link(*address));
             }
