@@ -55,7 +55,7 @@ pub struct ServiceSettings {
     pub takes_slash: bool,
     /// How it is told who is calling, besides `Doorman-Identity`.
     pub impersonation: Option<Impersonation>,
-    /// Its instances.
+    /// Its instances, to begin with: [`Proxy::replacer`](crate::Proxy::replacer).
     pub instances: Vec<InstanceSettings>,
 }
 
@@ -86,4 +86,6 @@ pub struct InstanceSettings {
     pub address: String,
     /// What the operator says of it.
     pub labels: BTreeMap<String, String>,
+    /// Whether whoever keeps track of it takes it to be well.
+    pub well: bool,
 }

@@ -25,9 +25,9 @@ pub(crate) async fn forward(proxy: &ProxyHandler, mut honoured: Honoured) -> Res
     };
     let candidates: Vec<Arc<Instance>> = match honoured.target.selector() {
         Selector::All => return failed(Code::Invalid, Sent::No, "@all is expanded by api"),
-        Selector::Any => service.candidates().cloned().collect(),
+        Selector::Any => service.candidates(),
         Selector::Instance(id) => match service.instance(id) {
-            Some(instance) => vec![instance.clone()],
+            Some(instance) => vec![instance],
             None => return failed(Code::UnknownInstance, Sent::No, "no such instance"),
         },
     };

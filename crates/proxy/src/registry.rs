@@ -1,13 +1,14 @@
 //! The region's services and their instances: who is there, who is well, whose turn it is.
 
-use crate::config::{HealthSettings, ProxySettings};
+use crate::config::{HealthSettings, InstanceSettings, ProxySettings};
 use crate::impersonate::Impersonation;
+use arc_swap::ArcSwap;
 use doorman_egress::{Peer, Protocol};
 use http::HeaderValue;
 use serde::Serialize;
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::Relaxed};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering::Relaxed};
 use std::time::Duration;
 
 /// One instance of a service.
@@ -23,12 +24,27 @@ pub struct Instance {
     address: String,
     labels: BTreeMap<String, String>,
     healthy: AtomicBool,
+    /// What those say who keep track of it.
+    reported: AtomicBool,
 }
 
 impl Instance {
-    /// Whether its last check, or the last connection to it, succeeded.
+    fn new(settings: InstanceSettings, keys: &AtomicU64) -> Arc<Self> {
+        Arc::new(Self {
+            id_header: HeaderValue::try_from(&*settings.id).unwrap_or_else(|_| HeaderValue::from_static("?")),
+            id: settings.id,
+            peer: settings.peer,
+            key: keys.fetch_add(1, Relaxed),
+            address: settings.address,
+            labels: settings.labels,
+            healthy: AtomicBool::new(true),
+            reported: AtomicBool::new(settings.well),
+        })
+    }
+
+    /// Whether its last check, or the last connection to it, succeeded, and whoever keeps track of it says nothing else.
     pub fn is_healthy(&self) -> bool {
-        self.healthy.load(Relaxed)
+        self.healthy.load(Relaxed) && self.reported.load(Relaxed)
     }
 
     /// Takes in what a check or a connection told.
@@ -51,30 +67,33 @@ pub struct Service {
     pub takes_slash: bool,
     /// How it is told who is calling, besides `Doorman-Identity`.
     pub impersonation: Option<Impersonation>,
-    /// Its instances.
-    pub instances: Vec<Arc<Instance>>,
+    /// Its instances. Replaced whole where they are discovered.
+    pub instances: ArcSwap<Vec<Arc<Instance>>>,
     next: AtomicUsize,
 }
 
 impl Service {
     /// The instances to try for `any`, in order: healthy ones in turn, and the others only when there is no other.
-    pub fn candidates(&self) -> impl Iterator<Item = &Arc<Instance>> {
-        let any_healthy = self.instances.iter().any(|instance| instance.is_healthy());
-        let count = self.instances.len();
+    pub fn candidates(&self) -> Vec<Arc<Instance>> {
+        let instances = self.instances.load();
+        let any_healthy = instances.iter().any(|instance| instance.is_healthy());
+        let count = instances.len();
         let start = if count > 1 { self.next.fetch_add(1, Relaxed) % count } else { 0 };
-        let in_turn = self.instances.iter().cycle().skip(start).take(count);
-        in_turn.filter(move |instance| !any_healthy || instance.is_healthy())
+        let in_turn = instances.iter().cycle().skip(start).take(count);
+        in_turn.filter(|instance| !any_healthy || instance.is_healthy()).cloned().collect()
     }
 
     /// The instance with this id.
-    pub fn instance(&self, id: &str) -> Option<&Arc<Instance>> {
-        self.instances.iter().find(|instance| instance.id == id)
+    pub fn instance(&self, id: &str) -> Option<Arc<Instance>> {
+        self.instances.load().iter().find(|instance| instance.id == id).cloned()
     }
 }
 
 /// All services of the region.
 pub struct Registry {
     services: BTreeMap<String, Service>,
+    /// Numbers that were given to instances.
+    keys: AtomicU64,
 }
 
 /// As `api` sees a service.
@@ -83,34 +102,23 @@ pub struct ServiceStatus<'a> {
     name: &'a str,
     http2: bool,
     takes_slash: bool,
-    instances: Vec<InstanceStatus<'a>>,
+    instances: Vec<InstanceStatus>,
 }
 
 #[derive(Serialize)]
-struct InstanceStatus<'a> {
-    id: &'a str,
-    address: &'a str,
+struct InstanceStatus {
+    id: String,
+    address: String,
     healthy: bool,
-    labels: &'a BTreeMap<String, String>,
+    labels: BTreeMap<String, String>,
 }
 
 impl Registry {
     /// The configured services.
     pub fn new(settings: &mut ProxySettings) -> Self {
-        let mut keys = 1..;
+        let keys = AtomicU64::new(1);
         let services = std::mem::take(&mut settings.services).into_iter().map(|service| {
-            let instances = service.instances.into_iter().map(|instance| {
-                Arc::new(Instance {
-                    id_header: HeaderValue::try_from(&*instance.id)
-                        .unwrap_or_else(|_| HeaderValue::from_static("?")),
-                    id: instance.id,
-                    peer: instance.peer,
-                    key: keys.next().unwrap_or(0),
-                    address: instance.address,
-                    labels: instance.labels,
-                    healthy: AtomicBool::new(true),
-                })
-            });
+            let instances = service.instances.into_iter().map(|instance| Instance::new(instance, &keys));
             let known = Service {
                 protocol: service.protocol,
                 response_timeout: service.response_timeout,
@@ -118,12 +126,36 @@ impl Registry {
                 health: service.health,
                 takes_slash: service.takes_slash,
                 impersonation: service.impersonation,
-                instances: instances.collect(),
+                instances: ArcSwap::from_pointee(instances.collect()),
                 next: AtomicUsize::new(0),
             };
             (service.name, known)
         });
-        Self { services: services.collect() }
+        Self { services: services.collect(), keys }
+    }
+
+    /// Takes in which instances a service has now. One that is as before keeps its connections and its health.
+    pub fn replace_instances(&self, service: &str, instances: Vec<InstanceSettings>) {
+        let Some(service) = self.services.get(service) else { return };
+        let old = service.instances.load();
+        let kept = |settings: &InstanceSettings| {
+            old.iter().find(|known| known.id == settings.id && known.address == settings.address)
+        };
+        let new: Vec<_> = instances
+            .into_iter()
+            .map(|settings| match kept(&settings) {
+                Some(known) if known.labels == settings.labels => {
+                    known.reported.store(settings.well, Relaxed);
+                    known.clone()
+                }
+                _ => Instance::new(settings, &self.keys),
+            })
+            .collect();
+        let is_same =
+            old.len() == new.len() && old.iter().zip(&new).all(|(one, other)| Arc::ptr_eq(one, other));
+        if !is_same {
+            service.instances.store(Arc::new(new));
+        }
     }
 
     /// The service with this name.
@@ -137,10 +169,11 @@ impl Registry {
     }
 
     /// Service and id of the instance at an authority (`10.1.0.11:9864`).
-    pub fn at(&self, authority: &str) -> Option<(&str, &str)> {
+    pub fn at(&self, authority: &str) -> Option<(&str, String)> {
         self.services.iter().find_map(|(name, service)| {
-            let found = service.instances.iter().find(|instance| instance.peer.authority() == authority)?;
-            Some((name.as_str(), found.id.as_str()))
+            let instances = service.instances.load();
+            let found = instances.iter().find(|instance| instance.peer.authority() == authority)?;
+            Some((name.as_str(), found.id.clone()))
         })
     }
 
@@ -159,12 +192,13 @@ impl Registry {
                 takes_slash: service.takes_slash,
                 instances: service
                     .instances
+                    .load()
                     .iter()
                     .map(|instance| InstanceStatus {
-                        id: &instance.id,
-                        address: &instance.address,
+                        id: instance.id.clone(),
+                        address: instance.address.clone(),
                         healthy: instance.is_healthy(),
-                        labels: &instance.labels,
+                        labels: instance.labels.clone(),
                     })
                     .collect(),
             })

@@ -1,6 +1,6 @@
 //! A running proxy: its listeners, its key file watched, its end without losing a request.
 
-use crate::config::ProxySettings;
+use crate::config::{InstanceSettings, ProxySettings};
 use crate::fences::Fences;
 use crate::handler::ProxyHandler;
 use crate::health;
@@ -173,6 +173,12 @@ impl Proxy {
     /// Where services fetch identity keys.
     pub fn identity_address(&self) -> Option<SocketAddr> {
         self.identity.as_ref().map(Server::address)
+    }
+
+    /// What takes in the instances of services whose instances are discovered.
+    pub fn replacer(&self) -> impl Fn(&str, Vec<InstanceSettings>) + Clone + Send + Sync + 'static {
+        let shared = self.shared.clone();
+        move |service, instances| shared.registry.replace_instances(service, instances)
     }
 
     /// Refuses new requests, so that `api` goes elsewhere, lets those in flight end, and closes. Blocks.

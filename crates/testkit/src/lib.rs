@@ -4,6 +4,7 @@
 pub mod companies;
 pub mod daemon;
 pub mod database;
+pub mod dns;
 pub mod echo;
 pub mod hdfs;
 mod identity;

@@ -13,7 +13,7 @@ struct Need {
 }
 
 /// A `*` stands for one directory of any name.
-const NEEDS: [Need; 22] = [
+const NEEDS: [Need; 23] = [
     Need { package: "gcc", files: &["/usr/bin/cc", "/usr/local/bin/cc"] },
     Need { package: "slapd", files: &["/usr/sbin/slapd", "/usr/local/sbin/slapd"] },
     Need { package: "python3", files: &["/usr/bin/python3", "/usr/local/bin/python3"] },
@@ -34,6 +34,7 @@ const NEEDS: [Need; 22] = [
     Need { package: "winbind", files: &["/usr/sbin/winbindd"] },
     Need { package: "ldb-tools", files: &["/usr/bin/ldbadd"] },
     Need { package: "mariadb-server", files: &["/usr/sbin/mariadbd", "/usr/local/sbin/mariadbd"] },
+    Need { package: "dnsmasq-base", files: &["/usr/sbin/dnsmasq"] },
     Need { package: "nats-server", files: &["/usr/sbin/nats-server"] },
     Need { package: "rsyslog", files: &["/usr/sbin/rsyslogd"] },
     Need { package: "rsyslog-openssl", files: &["/usr/lib/*/rsyslog/lmnsd_ossl.so"] },

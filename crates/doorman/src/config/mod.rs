@@ -7,6 +7,7 @@ mod api;
 mod auth;
 mod checks;
 mod decode;
+mod discovery;
 mod document;
 mod environment;
 mod identity;
@@ -26,6 +27,7 @@ mod units;
 
 pub use api::ApiConfig;
 pub use auth::AuthRoleConfig;
+pub use discovery::{ConsulConfig, KubernetesConfig};
 pub use environment::Environment;
 pub use identity::{AuthConfig, AuthSource};
 pub use load::{Files, load};

@@ -1,6 +1,7 @@
 //! `[[services]]`: what a region's proxy reaches, and how.
 
 use super::checks::Checks;
+use super::discovery::{self, ConsulConfig, DnsConfig, KubernetesConfig};
 use super::path::Path;
 use super::units::{duration, origin};
 use doorman_core::target::{is_instance_id, is_service_name};
@@ -35,6 +36,15 @@ pub struct ServiceConfig {
     /// Where its instances are found.
     #[serde(default)]
     pub discovery: Discovery,
+    /// With `dns` discovery.
+    pub dns: Option<DnsConfig>,
+    /// With `consul` discovery.
+    pub consul: Option<ConsulConfig>,
+    /// With `kubernetes` discovery.
+    pub kubernetes: Option<KubernetesConfig>,
+    /// How often whoever keeps track of the instances is asked.
+    #[serde(default = "five_seconds", deserialize_with = "duration::deserialize")]
+    pub refresh: Duration,
     /// With `static` discovery: the instances.
     #[serde(default)]
     pub instances: Vec<InstanceConfig>,
@@ -161,13 +171,7 @@ pub(super) fn validate(services: &[ServiceConfig], checks: &mut Checks<'_>) {
 
 impl ServiceConfig {
     fn validate(&self, here: &Path, checks: &mut Checks<'_>) {
-        if self.discovery == Discovery::Static {
-            let help = "add [[services.instances]] with id and address";
-            checks.require(&here.key("instances"), !self.instances.is_empty(), help);
-        } else {
-            let help = "only \"static\" is, with [[services.instances]]";
-            checks.refuse(&here.key("discovery"), "this kind of discovery is not built yet", help);
-        }
+        discovery::validate(self, here, checks);
         if let Some(system) = &self.impersonate
             && let Err(error) = Impersonation::parse(system, &self.impersonate_by)
         {

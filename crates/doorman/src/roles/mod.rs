@@ -7,6 +7,7 @@ pub mod proxy;
 
 mod auth_link;
 mod demo_files;
+mod discovery;
 mod front;
 mod process;
 mod settle;

@@ -1,12 +1,12 @@
 //! `doorman proxy`: wires the role's parts together and runs it.
 
+use super::discovery::{self, Link};
 use super::process;
-use crate::config::{Discovery, InstanceConfig, Protocol, ProxyConfig, ServiceConfig, TlsConfig};
-use anyhow::{Context as _, bail};
+use crate::config::{InstanceConfig, Protocol, ProxyConfig, ServiceConfig, TlsConfig};
+use anyhow::Context as _;
 use doorman_proxy as proxy;
 use doorman_proxy::{
-    HealthSettings, Impersonation, InstanceSettings, Peer, Proxy, ProxySettings, ReceiptSettings,
-    ServiceSettings,
+    HealthSettings, Impersonation, InstanceSettings, Proxy, ProxySettings, ReceiptSettings, ServiceSettings,
 };
 
 /// Bodies up to this are read whole; the limit of `api` must not be larger.
@@ -19,15 +19,19 @@ const MAX_WHOLE_BODY: usize = 16 * 1024 * 1024;
 pub fn run(config: ProxyConfig) -> anyhow::Result<()> {
     process::start_log(&config.log);
     let region = config.region.clone();
+    let runtime = process::control_runtime()?;
+    let watches = runtime.block_on(async { discovery::watches(&config.services) })?;
     let proxy = start(config)?;
     tracing::info!(region, address = %proxy.address(), "proxy listens");
-    let runtime = process::control_runtime()?;
+    for watch in watches {
+        runtime.spawn(watch.run(proxy.replacer()));
+    }
     runtime.block_on(process::stop_asked())?;
     proxy.close();
     Ok(())
 }
 
-/// Starts the proxy's threads.
+/// Starts the proxy's threads. Instances that are not in the file are [`discovery::watches`]' to find.
 ///
 /// # Errors
 /// When it cannot start.
@@ -58,29 +62,15 @@ pub fn start(config: ProxyConfig) -> anyhow::Result<Proxy> {
 }
 
 fn service(config: ServiceConfig) -> anyhow::Result<ServiceSettings> {
-    if config.discovery != Discovery::Static {
-        bail!("service {}: only `discovery = \"static\"` is built", config.name);
-    }
     let impersonation = config.impersonate.as_deref();
     let impersonation = impersonation.map(|style| Impersonation::parse(style, &config.impersonate_by));
     let impersonation = impersonation.transpose().with_context(|| format!("service {}", config.name))?;
-    let tls = match &config.tls {
-        None => None,
-        Some(tls) => process::link_tls(
-            Some(&tls.ca_file),
-            tls.client_cert_file.as_deref(),
-            tls.client_key_file.as_deref(),
-        )?,
-    };
-    let server_name = config.tls.as_ref().and_then(|tls| tls.server_name.clone());
+    let link = Link::of(&config)?;
     let instance = |instance: InstanceConfig| {
         let address = instance.address.origin().ascii_serialization();
-        let mut peer = Peer::parse(&address, tls.clone())
-            .with_context(|| format!("instance {} of {}", instance.id, config.name))?;
-        if let Some(name) = &server_name {
-            peer = peer.with_server_name(name)?;
-        }
-        Ok(InstanceSettings { id: instance.id, peer, address, labels: instance.labels })
+        let peer = link.peer(&address, None);
+        let peer = peer.with_context(|| format!("instance {} of {}", instance.id, config.name))?;
+        Ok(InstanceSettings { id: instance.id, peer, address, labels: instance.labels, well: true })
     };
     Ok(ServiceSettings {
         protocol: match config.protocol {

@@ -7,7 +7,8 @@ use std::time::Duration;
 
 /// A world that asks the directory anew each second, and a slow run of dave's in it.
 async fn slow_run(start: impl AsyncFnOnce(&World, &Value) -> String) -> (World, String) {
-    let world = World::plan().api_toml("[auth]\ngroup_refresh = \"1s\"\n").start().await;
+    let plan = World::plan().api_toml("[auth]\ngroup_refresh = \"1s\"\n");
+    let world = plan.policy("watchers.cedar", WATCHERS).start().await;
     world.recorder().always(Reply::ok("{}"));
     let mut job = job("slow", rows(3_000));
     job["plan"] = json!({"concurrency": 4, "rate_per_second": 40});
@@ -54,19 +55,15 @@ impl World {
 }
 
 /// So that somebody may look at dave's runs when he may not.
-fn watchers() -> &'static str {
-    "@id(\"watchers\") permit (principal == User::\"alice\", action == Action::\"job:read\", resource in Folder::\"ops\");"
-}
+const WATCHERS: &str = "@id(\"watchers\") permit (principal == User::\"alice\", action == Action::\"job:read\", resource in Folder::\"ops\");";
 
 async fn started_by_login(world: &World, job: &Value) -> String {
-    std::fs::write(world.path().join("policies/watchers.cedar"), watchers()).unwrap();
     world.run_of("dave", job).await
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_run_outlives_its_starters_logout_and_pauses_when_their_sessions_are_ended() {
     let start = async |world: &World, job: &Value| {
-        std::fs::write(world.path().join("policies/watchers.cedar"), watchers()).unwrap();
         let dave = world.login("dave").await;
         let made = world.ask(request("POST", "/api/v1/jobs").bearer(&dave), job).await.1;
         let path = format!("/api/v1/jobs/{}/runs", made["id"].as_str().unwrap());
@@ -103,7 +100,6 @@ async fn a_run_pauses_when_its_starter_leaves_the_group_that_may_run_it() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_run_started_for_somebody_acts_as_them_until_the_service_may_not() {
     let start = async |world: &World, job: &Value| {
-        std::fs::write(world.path().join("policies/watchers.cedar"), watchers()).unwrap();
         let (secret, dave) = (world.service_account("reports-ui").await, world.login("dave").await);
         let by = |path: &str| {
             let request = request("POST", path).basic("reports-ui", &secret);

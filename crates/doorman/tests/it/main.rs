@@ -18,6 +18,7 @@ mod bulk;
 mod config;
 mod curl;
 mod delegation;
+mod discovery;
 mod failures;
 mod fake;
 mod framing;
