@@ -39,7 +39,7 @@ fn run(command: Command) -> anyhow::Result<()> {
         Command::Auth(args) => roles::auth::run(config::load(&args.config, &environment, Files::Checked)?),
         Command::Config(command) => commands::config::run(command, &environment),
         Command::Keys(command) => commands::keys::run(command, &environment),
-        Command::Policy(command) => commands::policy::run(command, &environment),
+        Command::Policy(command) => wait(commands::policy::run(command, &environment)),
         Command::Db(command) => wait(commands::db::run(command, &environment)),
         Command::Login(args) => wait(commands::session::login(args)),
         Command::Logout(args) => wait(commands::session::logout(args)),

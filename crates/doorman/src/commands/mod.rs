@@ -15,6 +15,7 @@ pub mod db;
 pub mod jobs;
 pub mod keys;
 pub mod policy;
+mod policy_replay;
 pub mod request;
 pub mod runs;
 pub mod service_account;

@@ -1,5 +1,6 @@
-//! `doorman policy check` and `explain`. They work on files and ask no server.
+//! `doorman policy check`, `explain` and `replay`. They work on files, the last on a log too, and ask no server.
 
+use super::policy_replay::{self, ReplayArgs};
 use crate::config::{ApiConfig, Environment, Files, load};
 use crate::failure::{Failure, Silent, exit};
 use crate::output::{OutputArgs, print_json, print_line, print_table};
@@ -21,11 +22,13 @@ pub enum PolicyCommand {
     Check(CheckArgs),
     /// Say how one request would be decided, and why
     Explain(Box<ExplainArgs>),
+    /// List the requests of the log that a changed set of policies would decide otherwise
+    Replay(ReplayArgs),
 }
 
 /// Where the policies are.
 #[derive(Args)]
-struct PlaceArgs {
+pub struct PlaceArgs {
     /// The directory of *.cedar files [default: doorman-data/policies]
     #[arg(long, value_name = "DIR", conflicts_with = "config")]
     policies: Option<PathBuf>,
@@ -97,20 +100,22 @@ impl PolicyCommand {
         match self {
             Self::Check(args) => args.output.json,
             Self::Explain(args) => args.output.json,
+            Self::Replay(args) => args.is_json(),
         }
     }
 }
 
-/// Checks or explains.
-pub fn run(command: PolicyCommand, environment: &Environment) -> anyhow::Result<()> {
+/// Checks, explains or replays.
+pub async fn run(command: PolicyCommand, environment: &Environment) -> anyhow::Result<()> {
     match command {
         PolicyCommand::Check(args) => check(&args, environment),
         PolicyCommand::Explain(args) => explain(&args, environment),
+        PolicyCommand::Replay(args) => policy_replay::run(args, environment).await,
     }
 }
 
 impl PlaceArgs {
-    fn directory(&self, environment: &Environment) -> anyhow::Result<PathBuf> {
+    pub(super) fn directory(&self, environment: &Environment) -> anyhow::Result<PathBuf> {
         match (&self.policies, &self.config) {
             (_, Some(file)) => Ok(load::<ApiConfig>(file, environment, Files::Ignored)?.policy.dir),
             (Some(directory), None) => Ok(directory.clone()),

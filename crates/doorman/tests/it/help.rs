@@ -22,6 +22,7 @@ fn help_is_as_reviewed() {
         &["sessions", "end"],
         &["policy", "check"],
         &["policy", "explain"],
+        &["policy", "replay"],
         &["db"],
         &["db", "check"],
         &["login"],

@@ -1,5 +1,6 @@
 //! Rights that are lost while something of theirs is still open: it is cut within the bound, on every replica.
 
+use crate::shell::Shell;
 use crate::world::{DEADLINE, Entry, Plan, Request, World, code_of, get, post, request};
 use doorman_testkit::ldap::Fault;
 use doorman_testkit::message::Head;
@@ -184,4 +185,59 @@ async fn with_the_directory_down_known_sessions_go_on_for_the_stated_time_and_re
         tokio::time::sleep(std::time::Duration::from_millis(200)).await;
     }
     stream.assert_cut(&world).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_replay_tells_what_changed_policies_would_decide_otherwise() {
+    let world = World::start().await;
+    let dave = world.login("dave").await;
+    let alice = world.login("alice").await;
+    for _ in 0..3 {
+        assert_eq!(world.send(post("/r/eu/target/public/a", "x").bearer(&dave)).await.status(), 200);
+    }
+    assert_eq!(world.send(post("/r/eu/target/public/a", "x").bearer(&alice)).await.status(), 403);
+    assert_eq!(world.send(get("/r/eu/target/public/a").bearer(&alice)).await.status(), 200);
+
+    let shell = Shell::new();
+    let changed = shell.path().join("changed");
+    std::fs::create_dir(&changed).unwrap();
+    for file in std::fs::read_dir(world.path().join("policies")).unwrap() {
+        let file = file.unwrap().path();
+        std::fs::copy(&file, changed.join(file.file_name().unwrap())).unwrap();
+    }
+    let replay = ["policy", "replay", "--policies", "changed", "--database", world.database_url()];
+    let same = shell.run(&replay).ok();
+    assert!(same.contains("5 requests were judged anew"), "{same}");
+
+    let text = r#"@id("frozen") forbid (principal, action == Action::"request", resource in ServiceName::"target")
+        when { context.method == "POST" && principal == User::"dave" };
+        @id("open") permit (principal in Group::"developers", action == Action::"request", resource in ServiceName::"target");"#;
+    std::fs::write(changed.join("more.cedar"), text).unwrap();
+    let ended = shell.run(&[&replay[..], &["--json"]].concat());
+    assert_eq!(ended.code, 1, "{ended:?}");
+    let told: Value = serde_json::from_str(&ended.stdout).unwrap();
+    let differences = told["differences"].as_array().unwrap();
+    let found: Vec<_> = differences
+        .iter()
+        .map(|one| {
+            let text = |name: &str| one[name].as_str().unwrap().to_owned();
+            (
+                text("subject"),
+                text("was"),
+                text("would_be"),
+                one["policies"][0].as_str(),
+                one["count"].as_u64(),
+            )
+        })
+        .collect();
+    let was = |subject: &str, was: &str, would_be: &str, policy, count| {
+        (subject.to_owned(), was.to_owned(), would_be.to_owned(), Some(policy), Some(count))
+    };
+    assert_eq!(
+        found,
+        [was("user:alice", "deny", "permit", "open", 1), was("user:dave", "permit", "deny", "frozen", 3)]
+    );
+    // Of people without groups nothing is said.
+    let database = format!("{}-none", world.database_url());
+    shell.run(&["policy", "replay", "--policies", "changed", "--database", &database]).failed(1);
 }
