@@ -1,6 +1,6 @@
 //! A service acts for a user only with both credentials, each good, and a policy that lets it.
 
-use crate::world::{Entry, Request, World, code_of, get, post};
+use crate::world::{Entry, Request, World, code_of, get, in_days, post};
 use serde_json::{Value, json};
 
 /// A world with the demo's `reports-ui`, which may act for developers and operators, and `other-ui`, which may not.
@@ -126,7 +126,7 @@ async fn only_a_login_that_still_lives_can_be_acted_for() {
     let rig = Delegating::start().await;
     let world = &rig.world;
     let alice = world.login("alice").await;
-    let body = json!({ "name": "mine", "expires_at": "2027-01-01T00:00:00.000Z" }).to_string();
+    let body = json!({ "name": "mine", "expires_at": in_days(7) }).to_string();
     let made = world
         .send(post("/auth/v1/tokens", body).header("content-type", "application/json").bearer(&alice))
         .await;

@@ -1,6 +1,6 @@
 //! How a run goes as its plan says: what is a success, what is tried again, when it waits, and when it stops itself.
 
-use crate::world::{Entry, World, get, job, request, rows};
+use crate::world::{Entry, World, get, in_days, job, request, rows};
 use doorman_testkit::recorder::Reply;
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
@@ -209,7 +209,7 @@ async fn a_gate_for_another_person_is_not_opened_by_the_starter_nor_by_a_script_
     assert_eq!((status, &refused["code"]), (403, &json!("forbidden")), "{refused:#}");
     // A personal token of bob's is no person.
     let bob = world.login("bob").await;
-    let token = json!({"name": "script", "expires_at": "2027-01-01T00:00:00.000Z"});
+    let token = json!({"name": "script", "expires_at": in_days(7)});
     let (status, made) = world.ask(request("POST", "/auth/v1/tokens").bearer(&bob), &token).await;
     assert_eq!(status, 201, "{made:#}");
     let by_script = request("POST", &path).bearer(made["token"].as_str().unwrap());

@@ -26,7 +26,7 @@ pub use journal::Entry;
 pub use load::Load;
 pub use process::Process;
 pub use relay::Relay;
-pub use request::{Request, get, post, request};
+pub use request::{Request, get, in_days, post, request};
 pub use runs::{job, rows};
 pub use verdict::code_of;
 

@@ -78,3 +78,9 @@ impl Request {
         [head.into_bytes(), self.body.clone()].concat()
     }
 }
+
+/// A time so many days ahead, as RFC 3339.
+pub fn in_days(days: u64) -> String {
+    let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap();
+    doorman_core::time::format_rfc3339(now.as_millis() as u64 + days * 86_400_000)
+}
