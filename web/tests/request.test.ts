@@ -19,7 +19,7 @@ test('a first request is sent, shown, and stands in the audit log', async () => 
     await response(page).getByRole('textbox', { name: 'Search the body' }).fill('HELLO');
     await response(page).getByText('1 of 1').waitFor();
     await response(page).getByRole('tab', { name: 'Timing' }).click();
-    await response(page).getByRole('row', { name: /^Log, proxy and service .* \d+ ms/ }).waitFor();
+    await response(page).getByRole('row', { name: /^Region .* [\d.]+ ms/ }).waitFor();
     await screenshot(page, `timing-${dark ? 'dark' : 'light'}`);
     expect(await seriousFindings(page)).toEqual([]);
 

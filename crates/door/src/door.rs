@@ -12,7 +12,7 @@ use crate::config::DoorConfig;
 use crate::courier::{self, Courier};
 use crate::fanout;
 use crate::forward::{Upgrade, forward};
-use crate::headers::{self, Client};
+use crate::headers::{self, Client, Timing};
 use crate::item::Handling;
 use crate::journal::{Draft, JournalHandle, Outbox};
 use crate::outcome;
@@ -39,7 +39,7 @@ use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use tokio::runtime::Handle;
 
 /// What all threads of a process share.
@@ -391,8 +391,17 @@ impl Door {
                 }
             };
         }
+        let passed = || thread.now_ms().saturating_sub(arrival.arrived_ms);
+        let timing = Timing::asked(&arrival.headers, passed);
         match commit(thread, Intent { permit, headers, body, origin, handling }).await {
-            Ok(receipt) => forward(thread, receipt, upgrade).await,
+            Ok(receipt) => {
+                let timing = timing.map(|timing| (timing, Instant::now()));
+                let mut answer = forward(thread, receipt, upgrade).await;
+                if let Some((timing, committed)) = timing {
+                    timing.put(answer.headers_mut(), committed);
+                }
+                answer
+            }
             Err(NotCommitted::Failed(problem, _)) if problem.code == Code::AuditUnavailable => {
                 problem.into_response()
             }

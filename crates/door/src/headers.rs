@@ -7,11 +7,15 @@ use doorman_core::pass;
 use doorman_core::target::Target;
 use http::{HeaderMap, HeaderName, HeaderValue, header};
 use std::net::IpAddr;
+use std::time::Instant;
 
 pub(crate) const PASS: HeaderName = HeaderName::from_static(pass::HEADER);
 pub(crate) const IDENTITY: HeaderName = HeaderName::from_static("doorman-identity");
 pub(crate) const INSTANCE: HeaderName = HeaderName::from_static("doorman-instance");
 pub(crate) const REFUSAL: HeaderName = HeaderName::from_static("doorman-refusal");
+/// Sent with any value, it asks where the time went; answered as `Server-Timing` would be: `door;dur=1, log;dur=0.40, region;dur=3.10`,
+/// in milliseconds, the last until the head of the answer.
+pub(crate) const TIMING: HeaderName = HeaderName::from_static("doorman-timing");
 const FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
 const FORWARDED_PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto");
 const FORWARDED_HOST: HeaderName = HeaderName::from_static("x-forwarded-host");
@@ -68,6 +72,29 @@ pub(crate) fn outbound(
         out.insert(IDENTITY, identity);
     }
     out
+}
+
+/// Where the time of one request goes, for those who ask with [`TIMING`].
+pub(crate) struct Timing {
+    door_ms: u64,
+    judged: Instant,
+}
+
+impl Timing {
+    /// A request was judged, `door_ms` after it arrived, and goes to the log.
+    pub(crate) fn asked(headers: &HeaderMap, door_ms: impl FnOnce() -> u64) -> Option<Self> {
+        headers.contains_key(TIMING).then(|| Self { door_ms: door_ms(), judged: Instant::now() })
+    }
+
+    /// The answer's head is there; the log had the request since `committed`.
+    pub(crate) fn put(&self, answer: &mut HeaderMap, committed: Instant) {
+        let ms = |time: std::time::Duration| time.as_secs_f64() * 1_000.0;
+        let (log, region) = (ms(committed - self.judged), ms(committed.elapsed()));
+        let text = format!("door;dur={}, log;dur={log:.2}, region;dur={region:.2}", self.door_ms);
+        if let Ok(value) = HeaderValue::try_from(text) {
+            answer.insert(TIMING, value);
+        }
+    }
 }
 
 /// Headers that `Connection` names belong to the connection (RFC 9110 §7.6.1).

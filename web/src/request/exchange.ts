@@ -111,6 +111,7 @@ async function request(composed: Composed, token: string, signal: AbortSignal): 
   const headers = new Headers(composed.headers);
   // Beside `Doorman-Token` an Authorization of the user's own goes to the service untouched.
   headers.set('Doorman-Token', token);
+  headers.set('Doorman-Timing', '1');
   if (composed.reason !== '') {
     headers.set('Doorman-Reason', headerText(composed.reason));
   }

@@ -376,3 +376,20 @@ async fn a_reason_is_asked_for_where_policy_wants_one_and_is_written_down() {
     assert!(world.recorder().requests()[0].head.field("doorman-reason").is_none());
     world.assert_every_hit_was_written_down().await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn whoever_asks_is_told_where_the_time_went() {
+    let world = World::start().await;
+    let forged = "HTTP/1.1 200 OK\r\nContent-Length: 0\r\nDoorman-Timing: log;dur=99999\r\n\r\n";
+    world.recorder().always(Reply::raw(forged));
+    let asked = get("/r/eu/target/a").as_user("dave").header("Doorman-Timing", "1");
+    let answer = world.send(asked).await;
+    let told = answer.head.field("doorman-timing").unwrap().to_owned();
+    let names: Vec<_> = told.split(", ").map(|part| part.split(";dur=").next().unwrap()).collect();
+    assert_eq!(names, ["door", "log", "region"], "{told}");
+    let times = told.split(", ").map(|part| part.split(";dur=").nth(1).unwrap().parse::<f64>().unwrap());
+    assert!(times.into_iter().all(|ms| (0.0..60_000.0).contains(&ms)), "{told}");
+    assert_eq!(world.recorder().requests().remove(0).head.field("doorman-timing"), None);
+    let answer = world.send(get("/r/eu/target/a").as_user("dave")).await;
+    assert_eq!(answer.head.field("doorman-timing"), None);
+}

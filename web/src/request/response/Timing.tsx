@@ -18,12 +18,13 @@ export function TimingView({ exchange, answer }: { exchange: Exchange; answer: A
   });
   const { headMs, totalMs, tokenMs } = exchange;
   const most = Math.max(totalMs ?? 0, 1);
-  const said = serverTiming(answer.headers.find(([name]) => name === 'server-timing')?.[1]);
+  const header = (wanted: string) => answer.headers.find(([name]) => name === wanted)?.[1];
+  const said = serverTiming(header('server-timing'));
   return (
     <Stack p="sm" gap="xs" maw={720}>
       <Table withRowBorders={false} verticalSpacing={4} aria-label="Times of each hop">
         <Table.Tbody>
-          {hopsOf({ totalMs, tokenMs, entry: entry.data }).map(({ name, ms, says }) => (
+          {hopsOf({ totalMs, tokenMs, entry: entry.data, timing: header('doorman-timing') }).map(({ name, ms, says }) => (
             <Table.Tr key={name}>
               <Table.Th scope="row">
                 {name}
