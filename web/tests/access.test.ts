@@ -93,7 +93,7 @@ test('erin manages service accounts and sees everybody’s sessions', async () =
   expect(await seriousFindings(page)).toEqual([]);
 
   await page.getByRole('tab', { name: 'Me and my rights' }).click();
-  await page.getByLabel('Who').fill('bob');
+  await page.getByLabel('Who', { exact: true }).fill('bob');
   await page.getByLabel('Region').first().fill('eu');
   await page.getByRole('textbox', { name: 'Service' }).fill('echo');
   await page.getByRole('button', { name: 'Ask policy' }).click();
