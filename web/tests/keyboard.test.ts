@@ -45,6 +45,7 @@ test('the first request is sent, resized, looked at and found in the log by keyb
   await page.keyboard.press('Tab');
   await tabTo(page, /^Skip to content$/);
   await page.keyboard.press('Enter');
+  await page.getByLabel('Region').first().waitFor();
   await pick(page, /^Region$/, 'eu');
   await pick(page, /^Service$/, 'echo');
   await pick(page, /^Instance$/, 'echo-2');
