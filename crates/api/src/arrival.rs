@@ -4,8 +4,9 @@ use crate::error::ApiError;
 use crate::state::ClientAddr;
 use doorman_core::id::AuditId;
 use doorman_core::record::{Kind, Record};
+use doorman_door::channel_of;
 use http::request::Parts;
-use http::{HeaderMap, Method, header};
+use http::{Method, header};
 use std::net::IpAddr;
 
 /// Longest text of a client's that is kept in an entry.
@@ -54,17 +55,5 @@ impl Arrival {
 
 /// `text` up to a length that an entry can hold.
 pub(crate) fn clip(text: &str) -> &str {
-    let end = (0..=MAX_TEXT.min(text.len())).rev().find(|end| text.is_char_boundary(*end)).unwrap_or(0);
-    text.get(..end).unwrap_or_default()
-}
-
-fn channel_of(headers: &HeaderMap) -> &'static str {
-    let agent = headers.get(header::USER_AGENT).map_or(&[] as &[u8], |agent| agent.as_bytes());
-    if agent.starts_with(b"doorman-cli/") {
-        "cli"
-    } else if headers.get("sec-fetch-site").is_some_and(|site| site == "same-origin") {
-        "ui"
-    } else {
-        "http"
-    }
+    text.get(..text.floor_char_boundary(MAX_TEXT)).unwrap_or_default()
 }

@@ -112,7 +112,8 @@ pub(crate) fn canonical(ip: IpAddr) -> IpAddr {
     ip.to_canonical()
 }
 
-pub(crate) fn channel_of(headers: &HeaderMap) -> &'static str {
+/// How a request came: `cli`, `ui` or `http`.
+pub fn channel_of(headers: &HeaderMap) -> &'static str {
     let agent = headers.get(header::USER_AGENT).map_or(&[] as &[u8], |agent| agent.as_bytes());
     if agent.starts_with(b"doorman-cli/") {
         "cli"

@@ -117,11 +117,7 @@ pub(crate) fn put_item(record: &mut Record<'_>, item: Option<ItemRef>) {
 }
 
 pub(crate) fn clipped(text: &str) -> &str {
-    if text.len() <= MAX_TEXT {
-        return text;
-    }
-    let end = (0..=MAX_TEXT).rev().find(|end| text.is_char_boundary(*end)).unwrap_or(0);
-    text.get(..end).unwrap_or_default()
+    text.get(..text.floor_char_boundary(MAX_TEXT)).unwrap_or_default()
 }
 
 fn put_body<'a>(record: &mut Record<'a>, body: &'a InBody, claim: &BodyClaim, redaction: &Redaction) {

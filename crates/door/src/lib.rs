@@ -29,6 +29,7 @@ mod receipt;
 mod streams;
 mod tunnel;
 
+pub use arrival::channel_of;
 pub use attempt::{ItemRef, Origin};
 pub use body::AnswerBody;
 pub use caller::Caller;

@@ -2,6 +2,7 @@
 //!
 //! A connection lives on one thread from accept to close, so that handlers need no locks and may hold `Rc`s.
 
+pub mod body;
 pub mod conn;
 pub mod exec;
 pub mod limits;
@@ -9,6 +10,7 @@ pub mod server;
 pub mod stream;
 pub mod tls;
 
+pub use body::OpenBody;
 pub use conn::Conn;
 pub use exec::LocalExec;
 pub use limits::Limits;

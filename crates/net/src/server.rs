@@ -1,12 +1,13 @@
 //! Accepts connections and serves them, each on one of the server's threads.
 
+use crate::body::OpenBody;
 use crate::conn::{Conn, Idleness};
 use crate::exec::LocalExec;
 use crate::limits::Limits;
 use crate::stream::Stream;
 use bytes::Bytes;
 use http::{HeaderValue, Request, Response, StatusCode, Version, header};
-use http_body::{Body, Frame, SizeHint};
+use http_body::Body;
 use hyper::body::Incoming;
 use hyper::service::service_fn;
 use hyper_util::rt::TokioIo;
@@ -16,11 +17,9 @@ use std::cell::RefCell;
 use std::convert::Infallible;
 use std::future::Future;
 use std::net::{SocketAddr, TcpListener};
-use std::pin::Pin;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicUsize, Ordering};
-use std::task::{Context, Poll};
 use std::time::Duration;
 use tokio::net::TcpStream;
 use tokio::sync::mpsc;
@@ -314,37 +313,12 @@ impl Drop for OpenCount {
     }
 }
 
+/// A request until its answer has gone out: what the client sends meanwhile is no new request.
 struct InFlight(Arc<Conn>);
 
 impl Drop for InFlight {
     fn drop(&mut self) {
         self.0.request_ended();
-    }
-}
-
-/// The body of an answer. Its request is in flight until it has gone out: what the client sends meanwhile is no new request.
-struct OpenBody<B> {
-    body: B,
-    _in_flight: InFlight,
-}
-
-impl<B: Body + Unpin> Body for OpenBody<B> {
-    type Data = B::Data;
-    type Error = B::Error;
-
-    fn poll_frame(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<B::Data>, B::Error>>> {
-        Pin::new(&mut self.body).poll_frame(cx)
-    }
-
-    fn is_end_stream(&self) -> bool {
-        self.body.is_end_stream()
-    }
-
-    fn size_hint(&self) -> SizeHint {
-        self.body.size_hint()
     }
 }
 
@@ -381,7 +355,7 @@ async fn serve_connection<H: Handler>(
             {
                 answer.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
             }
-            Ok::<_, Infallible>(answer.map(|body| OpenBody { body, _in_flight: in_flight }))
+            Ok::<_, Infallible>(answer.map(|body| OpenBody::new(body, in_flight)))
         }
     });
     let mut builder = auto::Builder::new(LocalExec);

@@ -1,19 +1,14 @@
 //! Links that `api` opens to this proxy: the same requests, judged the same way, many at once over one connection.
 
 use crate::answer::{AnswerBody, plain};
-use crate::body::BoxError;
 use crate::handler::{Asked, ProxyHandler};
-use crate::server::InFlight;
-use bytes::Bytes;
 use doorman_egress::{LINK_PROTOCOL, serve_link};
+use doorman_net::OpenBody;
 use http::{HeaderValue, Request, Response, StatusCode, header};
-use http_body::{Body, Frame, SizeHint};
 use hyper::body::Incoming;
 use hyper_util::rt::TokioIo;
-use std::pin::Pin;
 use std::rc::Rc;
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
-use std::task::{Context, Poll};
 
 /// How many links each server thread carries.
 pub(crate) struct LinkCounts(Box<[AtomicUsize]>);
@@ -79,34 +74,8 @@ async fn serve(proxy: &Rc<ProxyHandler>, io: TokioIo<hyper::upgrade::Upgraded>) 
         async move {
             let in_flight = proxy.shared.begin();
             let answer = proxy.answer(request.map(Asked::Whole)).await;
-            answer.map(|body| OpenBody { body, _in_flight: in_flight })
+            answer.map(|body| OpenBody::new(body, in_flight))
         }
     })
     .await
-}
-
-/// The body of an answer, whose request is in flight until it has gone out.
-struct OpenBody {
-    body: AnswerBody,
-    _in_flight: InFlight,
-}
-
-impl Body for OpenBody {
-    type Data = Bytes;
-    type Error = BoxError;
-
-    fn poll_frame(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, BoxError>>> {
-        Pin::new(&mut self.body).poll_frame(cx)
-    }
-
-    fn is_end_stream(&self) -> bool {
-        self.body.is_end_stream()
-    }
-
-    fn size_hint(&self) -> SizeHint {
-        self.body.size_hint()
-    }
 }

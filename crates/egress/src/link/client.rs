@@ -1,7 +1,7 @@
 //! The end of a link that asks.
 
 use super::frame::{self, Frame, Kind, Malformed, WINDOW};
-use super::pump::{poll_frames, poll_write};
+use super::pump::{poll_frames, poll_write, wait, wake};
 use bytes::{Bytes, BytesMut};
 use http::{HeaderMap, Request, Response, header};
 use http_body::{Body, Frame as BodyFrame, SizeHint};
@@ -51,12 +51,6 @@ struct State {
 }
 
 impl State {
-    fn wake(&mut self) {
-        if let Some(driver) = self.driver.take() {
-            driver.wake();
-        }
-    }
-
     /// Takes in what the other end says. What is said of a request that nobody waits for any more is passed over.
     fn take_in(&mut self, frame: Frame) -> Result<(), Malformed> {
         let Frame { kind, is_last, stream: number, payload } = frame;
@@ -85,7 +79,7 @@ impl State {
         if stream.end.is_some() {
             self.streams.remove(&number);
         }
-        stream.wake();
+        wake(&mut stream.waker);
         Ok(())
     }
 }
@@ -108,23 +102,9 @@ struct Stream {
 }
 
 impl Stream {
-    fn wake(&mut self) {
-        if let Some(waker) = self.waker.take() {
-            waker.wake();
-        }
-    }
-
     fn allow(&mut self, bytes: usize) -> Result<(), Malformed> {
         self.allowed = self.allowed.checked_sub(bytes).ok_or(Malformed)?;
         Ok(())
-    }
-
-    /// Waits for what comes next.
-    fn wait(&mut self, cx: &Context<'_>) {
-        match &mut self.waker {
-            Some(waker) => waker.clone_from(cx.waker()),
-            None => self.waker = Some(cx.waker().clone()),
-        }
     }
 }
 
@@ -135,7 +115,7 @@ impl Drop for LinkClient {
     fn drop(&mut self) {
         let mut state = self.0.borrow_mut();
         state.closing = true;
-        state.wake();
+        wake(&mut state.driver);
     }
 }
 
@@ -179,7 +159,7 @@ impl LinkClient {
             let stream = Stream { position, window: WINDOW, allowed: WINDOW, ..Stream::default() };
             let stream = Rc::new(RefCell::new(stream));
             state.streams.insert(state.last, stream.clone());
-            state.wake();
+            wake(&mut state.driver);
             Asked { link: self.0.clone(), number: state.last, stream }
         };
         let answer = poll_fn(|cx| {
@@ -191,7 +171,7 @@ impl LinkClient {
                 let is_unsent = stream.position >= asked.link.borrow().written;
                 return Poll::Ready(Err(LinkError { is_unsent, why: why.clone() }));
             }
-            stream.wait(cx);
+            wait(&mut stream.waker, cx);
             Poll::Pending
         })
         .await?;
@@ -217,7 +197,7 @@ impl Drop for Asked {
         let state = &mut *self.link.borrow_mut();
         state.streams.remove(&self.number);
         frame::put_bare(&mut state.out, Kind::Reset, self.number);
-        state.wake();
+        wake(&mut state.driver);
     }
 }
 
@@ -249,7 +229,7 @@ impl LinkBody {
         stream.allowed += credit;
         let state = &mut *self.asked.link.borrow_mut();
         frame::put_credit(&mut state.out, self.asked.number, credit);
-        state.wake();
+        wake(&mut state.driver);
     }
 }
 
@@ -273,7 +253,7 @@ impl Body for LinkBody {
                         Some(Ok(())) => return Poll::Ready(None),
                         Some(Err(why)) => io::Error::other(why.clone()),
                         None => {
-                            stream.wait(cx);
+                            wait(&mut stream.waker, cx);
                             return Poll::Pending;
                         }
                     };
@@ -356,7 +336,7 @@ where
     for stream in streams.into_values() {
         let mut stream = stream.borrow_mut();
         stream.end = Some(Err(why.clone()));
-        stream.wake();
+        wake(&mut stream.waker);
     }
     result
 }

@@ -4,7 +4,7 @@ use super::frame::{Frame, Malformed};
 use bytes::{Buf as _, BytesMut};
 use std::io;
 use std::pin::Pin;
-use std::task::{Context, Poll, ready};
+use std::task::{Context, Poll, Waker, ready};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio_util::io::poll_read_buf;
 
@@ -38,6 +38,21 @@ pub(super) fn poll_frames<IO: AsyncRead + Unpin>(
     }
     cx.waker().wake_by_ref();
     Ok(false)
+}
+
+/// Wakes whoever waits.
+pub(super) fn wake(waiting: &mut Option<Waker>) {
+    if let Some(waker) = waiting.take() {
+        waker.wake();
+    }
+}
+
+/// Waits to be woken.
+pub(super) fn wait(waiting: &mut Option<Waker>, cx: &Context<'_>) {
+    match waiting {
+        Some(waker) => waker.clone_from(cx.waker()),
+        None => *waiting = Some(cx.waker().clone()),
+    }
 }
 
 fn invalid(malformed: Malformed) -> io::Error {

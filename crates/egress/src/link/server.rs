@@ -1,7 +1,7 @@
 //! The end of a link that answers.
 
 use super::frame::{self, Frame, Kind, MAX_DATA, Malformed, WINDOW};
-use super::pump::{poll_frames, poll_write};
+use super::pump::{poll_frames, poll_write, wait, wake};
 use bytes::{Bytes, BytesMut};
 use futures_util::StreamExt as _;
 use futures_util::stream::FuturesUnordered;
@@ -109,27 +109,19 @@ impl State {
                 if let Some(stream) = self.streams.get(&number) {
                     let mut stream = stream.borrow_mut();
                     stream.window = stream.window.saturating_add(bytes);
-                    stream.wake();
+                    wake(&mut stream.waker);
                 }
             }
             Kind::Reset => {
                 if let Some(stream) = self.streams.remove(&number) {
                     let mut stream = stream.borrow_mut();
                     stream.is_reset = true;
-                    stream.wake();
+                    wake(&mut stream.waker);
                 }
             }
             Kind::Response | Kind::Data | Kind::Trailers | Kind::Pong => return Err(Malformed),
         }
         Ok(None)
-    }
-}
-
-impl Stream {
-    fn wake(&mut self) {
-        if let Some(waker) = self.waker.take() {
-            waker.wake();
-        }
     }
 }
 
@@ -153,18 +145,11 @@ async fn answer<B: Body<Data = Bytes> + Unpin>(
         }
         let polled = work.as_mut().poll(cx);
         if polled.is_pending() {
-            keep(&mut stream.borrow_mut().waker, cx);
+            wait(&mut stream.borrow_mut().waker, cx);
         }
         polled
     })
     .await;
-}
-
-fn keep(kept: &mut Option<Waker>, cx: &Context<'_>) {
-    match kept {
-        Some(waker) => waker.clone_from(cx.waker()),
-        None => *kept = Some(cx.waker().clone()),
-    }
 }
 
 /// Writes an answer as its body comes; `false` when it broke off.
@@ -177,18 +162,16 @@ async fn write_answer<B: Body<Data = Bytes> + Unpin>(
     let (parts, mut body) = response.into_parts();
     // What there is of the body goes with the head.
     let first = poll_fn(|cx| Poll::Ready(poll_piece(&mut body, cx))).await;
-    let (mut data, mut trailers, mut is_last) = match first {
-        Poll::Pending => (Bytes::new(), None, false),
-        Poll::Ready(Piece::Data(data)) => (data, None, body.is_end_stream()),
-        Poll::Ready(Piece::Trailers(trailers)) => (Bytes::new(), Some(trailers), true),
-        Poll::Ready(Piece::End) => (Bytes::new(), None, true),
-        Poll::Ready(Piece::Broken) => return false,
+    let (mut data, mut then) = match first {
+        Poll::Pending => (Bytes::new(), Then::More),
+        Poll::Ready(Some(piece)) => piece,
+        Poll::Ready(None) => return false,
     };
     let with_head = data.split_to(data.len().min(MAX_DATA));
-    let ends_here = is_last && data.is_empty() && trailers.is_none();
+    let is_last = data.is_empty() && matches!(then, Then::End);
     {
         let out = &mut state.borrow_mut().out;
-        if !frame::put_response(out, number, parts.status, &parts.headers, &with_head, ends_here) {
+        if !frame::put_response(out, number, parts.status, &parts.headers, &with_head, is_last) {
             return false;
         }
     }
@@ -197,49 +180,44 @@ async fn write_answer<B: Body<Data = Bytes> + Unpin>(
         while !data.is_empty() {
             let room = poll_fn(|cx| poll_room(state, stream, cx)).await;
             let piece = data.split_to(data.len().min(room));
-            let ends_here = is_last && data.is_empty() && trailers.is_none();
-            frame::put_data(&mut state.borrow_mut().out, number, &piece, ends_here);
+            let is_last = data.is_empty() && matches!(then, Then::End);
+            frame::put_data(&mut state.borrow_mut().out, number, &piece, is_last);
             stream.borrow_mut().window -= piece.len();
         }
-        if let Some(trailers) = trailers {
-            return frame::put_trailers(&mut state.borrow_mut().out, number, &trailers);
-        }
-        if is_last {
-            return true;
-        }
-        match poll_fn(|cx| poll_piece(&mut body, cx)).await {
-            Piece::Data(more) => {
-                data = more;
-                is_last = body.is_end_stream();
-                if data.is_empty() && is_last {
-                    frame::put_data(&mut state.borrow_mut().out, number, &[], true);
-                }
+        match then {
+            Then::End => return true,
+            Then::Trailers(trailers) => {
+                return frame::put_trailers(&mut state.borrow_mut().out, number, &trailers);
             }
-            Piece::Trailers(last) => (trailers, is_last) = (Some(last), true),
-            Piece::End => {
-                frame::put_data(&mut state.borrow_mut().out, number, &[], true);
-                return true;
-            }
-            Piece::Broken => return false,
+            Then::More => {}
+        }
+        let Some(piece) = poll_fn(|cx| poll_piece(&mut body, cx)).await else { return false };
+        (data, then) = piece;
+        if data.is_empty() && matches!(then, Then::End) {
+            frame::put_data(&mut state.borrow_mut().out, number, &[], true);
         }
     }
 }
 
-enum Piece {
-    Data(Bytes),
+/// What comes behind a piece of a body.
+enum Then {
+    More,
     Trailers(HeaderMap),
     End,
-    Broken,
 }
 
-fn poll_piece<B: Body<Data = Bytes> + Unpin>(body: &mut B, cx: &mut Context<'_>) -> Poll<Piece> {
-    Pin::new(body).poll_frame(cx).map(|frame| match frame {
-        None => Piece::End,
-        Some(Err(_)) => Piece::Broken,
-        Some(Ok(frame)) => match frame.into_data() {
-            Ok(data) => Piece::Data(data),
-            Err(frame) => frame.into_trailers().map_or(Piece::End, Piece::Trailers),
-        },
+/// The next piece of a body and what is behind it; none when the body breaks off.
+fn poll_piece<B: Body<Data = Bytes> + Unpin>(
+    body: &mut B,
+    cx: &mut Context<'_>,
+) -> Poll<Option<(Bytes, Then)>> {
+    Pin::new(&mut *body).poll_frame(cx).map(|frame| {
+        let Some(frame) = frame else { return Some((Bytes::new(), Then::End)) };
+        Some(match frame.ok()?.into_data() {
+            Ok(data) if body.is_end_stream() => (data, Then::End),
+            Ok(data) => (data, Then::More),
+            Err(frame) => (Bytes::new(), frame.into_trailers().map_or(Then::End, Then::Trailers)),
+        })
     })
 }
 

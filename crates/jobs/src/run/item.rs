@@ -87,8 +87,7 @@ fn millis(duration: Duration) -> u64 {
 }
 
 pub(crate) fn clip(text: &str) -> String {
-    let end = (0..=MAX_ERROR.min(text.len())).rev().find(|end| text.is_char_boundary(*end)).unwrap_or(0);
-    text.get(..end).unwrap_or_default().to_owned()
+    text.get(..text.floor_char_boundary(MAX_ERROR)).unwrap_or_default().to_owned()
 }
 
 impl ItemJudge for Watch {
