@@ -1,5 +1,6 @@
 //! How commands show what they found: tables for people, JSON for programs.
 
+use crate::failure::{Failure, Silent, exit};
 use crate::terminal::{clean, clean_json};
 use clap::Args;
 use comfy_table::{ContentArrangement, Table, presets};
@@ -45,6 +46,25 @@ pub fn remark(text: &str) {
 /// As [`print_line`].
 pub fn print_json(value: &impl Serialize) -> anyhow::Result<()> {
     print_line(&clean_json(&serde_json::to_string_pretty(value)?))
+}
+
+/// Shows what was found. Exit code 1 when it is not as it should be, 2 when nothing could be looked at.
+///
+/// # Errors
+/// In these cases.
+pub fn conclude<F: Serialize>(
+    looked: anyhow::Result<F>,
+    output: OutputArgs,
+    show: impl FnOnce(&F) -> anyhow::Result<()>,
+    is_well: impl FnOnce(&F) -> bool,
+) -> anyhow::Result<()> {
+    let finding = looked.map_err(|error| Failure::new(exit::NOT_LOOKED, format!("{error:#}")))?;
+    if output.json {
+        print_json(&finding)?;
+    } else {
+        show(&finding)?;
+    }
+    if is_well(&finding) { Ok(()) } else { Err(Silent(exit::FAILED).into()) }
 }
 
 /// Prints rows under headings; `nothing` says what it means that there is none.

@@ -2,8 +2,8 @@
 
 mod receipts;
 
-use super::audit_verify::{conclude, known_keys};
-use crate::output::{OutputArgs, print_line, remark};
+use super::audit_verify::known_keys;
+use crate::output::{OutputArgs, conclude, print_line, remark};
 use anyhow::Context as _;
 use clap::Args;
 use doorman_core::Digest;

@@ -2,8 +2,7 @@
 
 mod files;
 
-use crate::failure::{Failure, Silent, exit};
-use crate::output::{OutputArgs, print_json, print_line, remark};
+use crate::output::{OutputArgs, conclude, print_line, remark};
 use anyhow::Context as _;
 use clap::Args;
 use doorman_auth::keys::KEY_HISTORY_FILE;
@@ -80,22 +79,6 @@ impl VerifyArgs {
 /// Verifies; fails with exit code 1 when the log is not whole and 2 when it could not be looked at.
 pub async fn run(args: VerifyArgs) -> anyhow::Result<()> {
     conclude(look(&args).await, args.output, show, |finding| finding.whole)
-}
-
-/// Shows what was found. Exit code 1 when it is not as it should be, 2 when nothing could be looked at.
-pub(crate) fn conclude<F: Serialize>(
-    looked: anyhow::Result<F>,
-    output: OutputArgs,
-    show: impl FnOnce(&F) -> anyhow::Result<()>,
-    is_well: impl FnOnce(&F) -> bool,
-) -> anyhow::Result<()> {
-    let finding = looked.map_err(|error| Failure::new(exit::NOT_LOOKED, format!("{error:#}")))?;
-    if output.json {
-        print_json(&finding)?;
-    } else {
-        show(&finding)?;
-    }
-    if is_well(&finding) { Ok(()) } else { Err(Silent(exit::FAILED).into()) }
 }
 
 async fn look(args: &VerifyArgs) -> anyhow::Result<Finding> {

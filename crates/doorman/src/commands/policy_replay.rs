@@ -2,9 +2,8 @@
 
 use super::policy::PlaceArgs;
 use crate::config::{Environment, parse_duration};
-use crate::failure::{Silent, exit};
-use crate::output::{OutputArgs, print_json, print_line, print_table};
-use anyhow::Context as _;
+use crate::output::{OutputArgs, conclude, print_line, print_table};
+use anyhow::{Context as _, bail};
 use clap::Args;
 use doorman_core::record::{Kind, Record};
 use doorman_core::target::Target;
@@ -88,6 +87,12 @@ struct Difference {
 
 /// Compares, and lists what would differ.
 pub async fn run(args: ReplayArgs, environment: &Environment) -> anyhow::Result<()> {
+    conclude(look(&args, environment).await, args.output, show, |comparison| {
+        comparison.differences.is_empty()
+    })
+}
+
+async fn look(args: &ReplayArgs, environment: &Environment) -> anyhow::Result<Comparison> {
     let policies = PolicySet::load(&args.place.directory(environment)?)?;
     let told = match &args.groups {
         None => HashMap::new(),
@@ -103,16 +108,11 @@ pub async fn run(args: ReplayArgs, environment: &Environment) -> anyhow::Result<
     let comparison = replay.compare(args.since).await;
     database.close().await;
     let comparison = comparison?;
-    if args.output.json {
-        print_json(&comparison)?;
-    } else {
-        show(&comparison)?;
+    if comparison.judged == 0 {
+        let unknown = comparison.unknown_groups;
+        bail!("no request of that time could be judged ({unknown} of people whose groups nobody tells)");
     }
-    match (comparison.differences.is_empty(), comparison.judged) {
-        (false, _) => Err(Silent(exit::FAILED).into()),
-        (true, 0) => Err(Silent(exit::NOT_LOOKED).into()),
-        (true, _) => Ok(()),
-    }
+    Ok(comparison)
 }
 
 struct Replay<'a> {

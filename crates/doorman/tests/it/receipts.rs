@@ -99,7 +99,6 @@ async fn what_a_killed_api_left_open_is_settled_by_the_regions_receipts() {
     let _lost = send_only(&world, "/r/eu/target/lost", &token).await;
     let lost = attempt_of(&world, "/lost").await;
     world.api(0).kill();
-    world.relay("eu", 0).heal();
     world.relay("eu", 0).cut();
     world.relay("eu", 0).heal();
     world.start_api(0).await;

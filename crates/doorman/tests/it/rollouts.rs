@@ -184,7 +184,8 @@ async fn a_rollout_stops_at_a_rate_of_failures_over_its_last_items() {
     let mut job = job("rate", rows(400));
     job["plan"] = json!({"concurrency": 1, "stop_when": {"failure_rate": 0.4, "window": 20}});
     let id = world.run_of("dave", &job).await;
-    let run = world.run_until_state(&id, "stopped").await;
+    let has_stopped = |run: &Value| run["state"] == "stopped" && run["counts"]["sending"] == 0;
+    let run = world.run_until(&id, "stopped, and all counted", has_stopped).await;
     assert!(run["why"].as_str().unwrap().starts_with("8 of the last 20 items failed"), "{run:#}");
     assert_eq!((count(&run, "done"), count(&run, "failed")), (40, 8), "{run:#}");
     assert_eq!(run["errors"], json!([{"error": "status 502", "count": 8}]), "{run:#}");

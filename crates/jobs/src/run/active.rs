@@ -1,20 +1,17 @@
 //! A run as one replica carries it out: it claims chunks, keeps as many items in flight as its share allows, and brings the
 //! rollout forward. All it knows may be lost: what counts is in the database.
 
+mod progress;
+mod rights;
+
 use super::item::{Errand, Landed, Landing, Ready, unavailable_until};
 use super::pace::Pace;
 use super::spec::{Layout, Progress};
 use super::{Jobs, show_id};
-use doorman_auth::SessionId;
-use doorman_core::code::Code;
 use doorman_core::id::AuditId;
-use doorman_core::record::{Kind, Record};
 use doorman_core::rollout::{Counts, ItemState, RunState};
-use doorman_door::caller::by_session;
-use doorman_door::journal::Draft;
 use doorman_door::{Caller, ItemVerdict};
-use doorman_policy::{Resource, action};
-use doorman_store::{Chunk, HolderShare, ItemEnd, RunRow, RunStep, StoreError};
+use doorman_store::{Chunk, ItemEnd, RunRow, StoreError};
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -448,95 +445,6 @@ impl Active {
         Ok(())
     }
 
-    /// Whether whoever started the run may still act, and how many replicas share it.
-    async fn look_around(&mut self) -> Result<(), StoreError> {
-        let share = match self.layout.spec.dry_run {
-            true => HolderShare { holders: 1, place: 0 },
-            false => self.jobs.database.share_of(&self.row.id, &self.holder, self.jobs.now_ms()).await?,
-        };
-        self.pace.adapt(self.layout.rollout.plan_of(self.progress.run.wave), share);
-        // What a dead replica was sending is settled also when nothing more is sent.
-        if self.progress.run.state != RunState::Running && self.claiming.is_none() {
-            self.claim(0);
-        }
-        if !matches!(self.progress.run.state, RunState::Running | RunState::Waiting | RunState::Queued) {
-            return Ok(());
-        }
-        let caller = self.find_caller().await;
-        match caller.and_then(|caller| self.check_right(&caller).map(|()| caller).map_err(Some)) {
-            Ok(caller) => self.caller = Some(caller),
-            Err(Some(why)) => {
-                self.caller = None;
-                self.halt(&why);
-            }
-            // It cannot be known now: what is claimed waits.
-            Err(None) => self.caller = None,
-        }
-        if self.progress.run.state == RunState::Queued
-            && !self.jobs.database.has_other_open_run(&self.row.job, &self.row.id).await?
-            && let Some(run) = self.progress.run.start()
-        {
-            self.progress.run = run;
-            self.save().await?;
-        }
-        Ok(())
-    }
-
-    /// The caller that the run acts as; `Err(Some)`: why they may not any more.
-    async fn find_caller(&self) -> Result<Arc<Caller>, Option<String>> {
-        let spec = &self.layout.spec;
-        let mut grant = SessionId::default();
-        hex::decode_to_slice(&spec.grant, &mut grant).map_err(|error| Some(error.to_string()))?;
-        let session = match self.jobs.authenticator.standing(grant).await {
-            Ok(session) => session,
-            Err(error) if matches!(error.code, Code::DirectoryUnavailable | Code::AuditUnavailable) => {
-                return Err(None);
-            }
-            Err(error) => {
-                return Err(Some(format!(
-                    "{} may not go on: {}; start a new run, or retry, with a fresh login",
-                    spec.subject, error.audit_reason
-                )));
-            }
-        };
-        // A service's right to act for a user is asked for anew each time.
-        if let Some(known) = &self.caller
-            && Arc::ptr_eq(known.session(), &session)
-            && !known.is_delegated()
-        {
-            return Ok(known.clone());
-        }
-        let policies = self.jobs.door.policies.current();
-        let caller = by_session(&policies, session, spec.client_ip);
-        caller.map(Arc::new).map_err(|refusal| Some(refusal.audit_reason))
-    }
-
-    /// Whether the run could be started as it is now: who lost that right sends nothing more by what was begun with it.
-    fn check_right(&self, caller: &Caller) -> Result<(), String> {
-        let (id, folder) = (show_id(&self.row.job), &*self.layout.spec.job.folder);
-        let policies = self.jobs.door.policies.current();
-        let resource = Resource::Job { id: &id, folder };
-        match policies.decide(caller.policy_subject(), action::JOB_RUN, resource).permit {
-            true => Ok(()),
-            false => Err(format!(
-                "policy does not permit {} to run jobs in {folder} any more",
-                caller.subject_text()
-            )),
-        }
-    }
-
-    /// Halts the run for a reason that no person gave.
-    fn halt(&mut self, why: &str) {
-        if let Some(run) = self.progress.run.halt(why) {
-            tracing::warn!(run = %show_id(&self.row.id), why, "a run is paused");
-            self.progress.run = run;
-            let mut record = self.entry("deny", "pause");
-            record.detail.insert("why".into(), why.to_owned().into());
-            self.jobs.door.journal.write_later(Draft::new(record));
-            self.jobs.news.notify_one();
-        }
-    }
-
     async fn renew(&mut self) -> Result<(), StoreError> {
         let until_ms = self.jobs.now_ms() + lease_ms(&self.jobs);
         let kept = self.jobs.database.renew_chunks(&self.row.id, &self.holder, until_ms).await?;
@@ -578,126 +486,6 @@ impl Active {
         for ready in unsent.collect::<Vec<_>>() {
             self.leave(ready.chunk);
         }
-    }
-
-    /// Counts the chunks that have moved; those that have ended are let go.
-    async fn count(&mut self) -> Result<(), StoreError> {
-        let run = self.row.id;
-        while let Some(first) = self.foreign.first().copied() {
-            self.jobs.database.count_chunk(&run, first, None).await?;
-            self.foreign.remove(&first);
-        }
-        if self.progress.run.state == RunState::Cancelled {
-            self.jobs.database.skip_pending(&run).await?;
-        }
-        for at in (0..self.held.len()).rev() {
-            let Some(held) = self.held.get_mut(at) else { continue };
-            if !held.is_dirty && held.left > 0 {
-                continue;
-            }
-            held.is_dirty = false;
-            let (first, fence) = (held.first, held.fence);
-            let is_left = held.left == 0;
-            let counts = self.jobs.database.count_chunk(&run, first, None).await?;
-            let has_ended = counts.pending + counts.sending == 0;
-            // Nothing of it is here, and nothing of it is in flight: whoever wants may take it.
-            if is_left && !has_ended && counts.sending == 0 {
-                self.jobs.database.count_chunk(&run, first, Some(fence)).await?;
-            }
-            if is_left && (has_ended || counts.sending == 0) {
-                self.held.swap_remove(at);
-            }
-        }
-        Ok(())
-    }
-
-    /// Brings the rollout forward: opens waves, stops, ends.
-    async fn bring_forward(&mut self) -> Result<(), StoreError> {
-        let now_ms = self.jobs.now_ms();
-        self.counts = self.jobs.counts(&self.row).await?;
-        let is_new = !self.unsaved.failures.is_empty() || now_ms >= self.sampled_ms + 1_000;
-        if !self.row.is_open {
-            return Ok(());
-        }
-        if is_new {
-            self.sampled_ms = now_ms;
-        }
-        let before = self.progress.run.clone();
-        let mut run = before.clone();
-        for is_failure in std::mem::take(&mut self.unsaved.failures) {
-            run.observe(&self.layout.rollout, is_failure);
-        }
-        if let Some(next) = run.tick(&self.layout.rollout, &self.counts, now_ms) {
-            run = next;
-        }
-        self.progress.add_errors(&std::mem::take(&mut self.unsaved.errors));
-        if is_new && self.progress.run.state == RunState::Running {
-            self.progress.sample(now_ms, self.counts.ended());
-        }
-        self.progress.run = run;
-        let is_over = self.progress.run.state.is_over();
-        let has_changed = self.row.state != self.progress.run.state.as_str() || before != self.progress.run;
-        if has_changed || is_new && self.progress.run.state == RunState::Running || is_over {
-            self.save().await?;
-        }
-        Ok(())
-    }
-
-    /// Writes the run's row. When somebody else was first, theirs counts, and this is decided anew.
-    async fn save(&mut self) -> Result<(), StoreError> {
-        let state = self.progress.run.state;
-        let in_flight =
-            self.counts.sending + if state == RunState::Cancelled { self.counts.pending } else { 0 };
-        let has_ended = state.is_over() && in_flight == 0 && self.held.is_empty();
-        let progress = serde_json::to_string(&self.progress).map_err(|_| StoreError::Corrupt("progress"))?;
-        let step = RunStep {
-            state: state.as_str(),
-            is_open: !has_ended,
-            progress: &progress,
-            until_item: self.layout.bound(&self.progress.run),
-            ended_ms: has_ended.then(|| self.jobs.now_ms()),
-        };
-        if self.jobs.database.step_run(&self.row.id, self.row.version, &step).await? {
-            if has_ended {
-                self.tell_end();
-            }
-            self.row.version += 1;
-            self.row.is_open = !has_ended;
-            self.row.state = state.as_str().to_owned();
-        } else {
-            self.sync().await?;
-        }
-        Ok(())
-    }
-
-    /// An entry about the run itself, in its starter's name.
-    fn entry(&self, decision: &'static str, change: &'static str) -> Record<'_> {
-        let mut record = Record::new(Kind::Run, AuditId::default(), self.jobs.now_ms());
-        record.subject = Some((&*self.layout.spec.subject).into());
-        record.actor = Some((&*self.layout.spec.actor).into());
-        record.run = Some(show_id(&self.row.id).into());
-        record.job = Some(show_id(&self.row.job).into());
-        record.channel = Some("bulk".into());
-        record.decision = Some(decision.into());
-        record.detail.insert("change".into(), change.into());
-        record
-    }
-
-    fn tell_end(&self) {
-        let mut record = self.entry("permit", "end");
-        record.detail.insert("state".into(), self.progress.run.state.as_str().into());
-        let counts = &self.counts;
-        let said = [
-            ("done", counts.done),
-            ("failed", counts.failed),
-            ("unknown", counts.unknown),
-            ("skipped", counts.skipped),
-        ];
-        for (name, count) in said {
-            record.detail.insert(name.into(), count.to_string().into());
-        }
-        self.jobs.door.journal.write_later(Draft::new(record));
-        tracing::info!(run = %show_id(&self.row.id), state = self.progress.run.state.as_str(), "a run has ended");
     }
 }
 

@@ -18,10 +18,17 @@ enum State {
     Cut,
 }
 
+/// A connection belongs to the wire as it was: one that was cut stays so, however soon the wire is whole again.
+#[derive(Clone, Copy)]
+struct Wire {
+    state: State,
+    cuts: u64,
+}
+
 /// The wire in front of one proxy. Dropping it cuts it for good.
 pub struct Relay {
     address: SocketAddr,
-    state: Arc<watch::Sender<State>>,
+    state: Arc<watch::Sender<Wire>>,
     /// What `api` sent, one element a connection.
     sent: Arc<Mutex<Vec<Vec<u8>>>>,
     task: AbortHandle,
@@ -31,7 +38,8 @@ impl Relay {
     pub(super) async fn start(to: SocketAddr) -> Self {
         let listener = TcpListener::bind(ANY).await.unwrap();
         let address = listener.local_addr().unwrap();
-        let (state, sent) = (Arc::new(watch::Sender::new(State::Whole)), Arc::default());
+        let (state, sent) =
+            (Arc::new(watch::Sender::new(Wire { state: State::Whole, cuts: 0 })), Arc::default());
         let task = tokio::spawn(accept(listener, to, Arc::clone(&state), Arc::clone(&sent))).abort_handle();
         Self { address, state, sent, task }
     }
@@ -42,17 +50,17 @@ impl Relay {
 
     /// Closes every connection, and new ones at once.
     pub fn cut(&self) {
-        self.state.send_replace(State::Cut);
+        self.state.send_modify(|wire| *wire = Wire { state: State::Cut, cuts: wire.cuts + 1 });
     }
 
     /// Keeps connections and passes nothing on, as a network does that loses everything.
     pub fn freeze(&self) {
-        self.state.send_replace(State::Frozen);
+        self.state.send_modify(|wire| wire.state = State::Frozen);
     }
 
     /// Passes everything on again.
     pub fn heal(&self) {
-        self.state.send_replace(State::Whole);
+        self.state.send_modify(|wire| wire.state = State::Whole);
     }
 
     /// What `api` sent, one element a connection.
@@ -81,14 +89,15 @@ impl Drop for Relay {
 async fn accept(
     listener: TcpListener,
     to: SocketAddr,
-    state: Arc<watch::Sender<State>>,
+    state: Arc<watch::Sender<Wire>>,
     sent: Arc<Mutex<Vec<Vec<u8>>>>,
 ) {
     // They end with this task.
     let mut connections = JoinSet::new();
     loop {
         let Ok((near, _)) = listener.accept().await else { return };
-        if *state.borrow() == State::Cut {
+        let Wire { state: now, cuts } = *state.borrow();
+        if now == State::Cut {
             continue;
         }
         let (state, sent) = (state.subscribe(), Arc::clone(&sent));
@@ -105,9 +114,9 @@ async fn accept(
             let keep = |bytes: &[u8]| sent.lock().unwrap()[number].extend_from_slice(bytes);
             let mut watched = state.clone();
             tokio::select! {
-                () = pass(near_in, far_out, state.clone(), keep) => {}
-                () = pass(far_in, near_out, state, |_| {}) => {}
-                _ = watched.wait_for(|state| *state == State::Cut) => {}
+                () = pass(near_in, far_out, (state.clone(), cuts), keep) => {}
+                () = pass(far_in, near_out, (state, cuts), |_| {}) => {}
+                _ = watched.wait_for(|wire| wire.cuts != cuts) => {}
             }
         });
     }
@@ -116,14 +125,16 @@ async fn accept(
 async fn pass(
     mut from: impl AsyncRead + Unpin,
     mut to: impl AsyncWrite + Unpin,
-    mut state: watch::Receiver<State>,
+    (mut state, cuts): (watch::Receiver<Wire>, u64),
     keep: impl Fn(&[u8]),
 ) {
     let mut bytes = vec![0; 64 << 10];
     loop {
         let Ok(read @ 1..) = from.read(&mut bytes).await else { return };
-        if state.wait_for(|state| *state != State::Frozen).await.is_err() {
-            return;
+        // What was under way when the wire was cut is lost with it.
+        match state.wait_for(|wire| wire.state != State::Frozen).await {
+            Ok(now) if now.cuts == cuts => {}
+            _ => return,
         }
         keep(&bytes[..read]);
         if to.write_all(&bytes[..read]).await.is_err() {

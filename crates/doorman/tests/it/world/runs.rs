@@ -6,6 +6,9 @@ use serde_json::{Value, json};
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
+/// What an item can be.
+const STATES: [&str; 6] = ["pending", "sending", "done", "failed", "unknown", "skipped"];
+
 fn body(answer: &Answer) -> Value {
     serde_json::from_slice(&answer.body).unwrap_or_default()
 }
@@ -111,14 +114,18 @@ impl World {
 
     /// Each item of the run stands in the journal as it stands in the list, and what came came with its attempt.
     pub async fn assert_accounted(&self, id: &str, count: usize) {
-        // Receipts may settle items meanwhile.
+        // Receipts and late outcomes may settle items meanwhile, and a replica counts what it settled a moment later.
+        let deadline = tokio::time::Instant::now() + DEADLINE;
+        let listed =
+            |items: &[Value], state: &str| items.iter().filter(|item| item["state"] == state).count();
         let (items, run) = loop {
-            let before = self.run(id).await;
             let items = self.items(id, "").await;
             let run = self.run(id).await;
-            if before["counts"] == run["counts"] {
+            let is_counted = STATES.iter().all(|state| run["counts"][state] == listed(&items, state));
+            if is_counted || tokio::time::Instant::now() > deadline {
                 break (items, run);
             }
+            tokio::time::sleep(Duration::from_millis(50)).await;
         };
         assert_eq!(items.len(), count);
         let indexes: BTreeSet<_> = items.iter().map(|item| item["index"].as_u64().unwrap()).collect();
@@ -138,9 +145,8 @@ impl World {
             assert_eq!(attempt.record["item"], item["index"], "{item}");
             assert_eq!(attempt.text("channel"), "bulk");
         }
-        for state in ["pending", "sending", "done", "failed", "unknown", "skipped"] {
-            let listed = items.iter().filter(|item| item["state"] == state).count();
-            assert_eq!(run["counts"][state], listed, "{state} of {run}");
+        for state in STATES {
+            assert_eq!(run["counts"][state], listed(&items, state), "{state} of {run}");
         }
         self.assert_every_hit_was_written_down().await;
     }
