@@ -12,7 +12,7 @@ use doorman_core::id::AuditId;
 use doorman_core::rollout::{Counts, ItemState, RunState};
 use doorman_door::{Caller, ItemVerdict};
 use doorman_store::{Chunk, ItemEnd, RunRow, StoreError};
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 use tokio::sync::watch;
@@ -23,6 +23,8 @@ const TICK: Duration = Duration::from_millis(200);
 const COUNT: Duration = Duration::from_millis(400);
 /// Rights and shares are looked at so often.
 const LOOK: Duration = Duration::from_secs(1);
+/// An outcome stands in the database so long after its answer, unless the journal says that it waits.
+const OUTCOME_LAG: Duration = Duration::from_secs(2);
 /// Ends that are stored in one transaction.
 const SETTLE_AT_ONCE: usize = 256;
 
@@ -58,8 +60,8 @@ pub(crate) struct Active {
     caller: Option<Arc<Caller>>,
     pace: Pace,
     held: Vec<Held>,
-    /// Chunks that others hold by now, of which something ended here.
-    foreign: BTreeSet<u64>,
+    /// Chunks that others hold by now, of which something may have ended here, and when that was last so.
+    foreign: BTreeMap<u64, Instant>,
     ready: VecDeque<Ready>,
     delayed: Vec<(u64, Ready)>,
     /// Items whose place in the database must be looked at.
@@ -97,7 +99,7 @@ impl Active {
             caller: None,
             pace: Pace::new(),
             held: Vec::new(),
-            foreign: BTreeSet::new(),
+            foreign: BTreeMap::new(),
             ready: VecDeque::new(),
             delayed: Vec::new(),
             fenced: Vec::new(),
@@ -378,7 +380,7 @@ impl Active {
                 held.is_dirty = true;
             }
             // What was in flight when the lease lapsed has ended, and may have been counted as unknown.
-            None => drop(self.foreign.insert(chunk)),
+            None => drop(self.foreign.insert(chunk, Instant::now())),
         }
     }
 
@@ -455,6 +457,7 @@ impl Active {
             self.ready.retain(|ready| ready.chunk != first);
             self.delayed.retain(|(_, ready)| ready.chunk != first);
             self.held.retain(|held| held.first != first);
+            self.foreign.insert(first, Instant::now());
         }
         Ok(())
     }

@@ -1,6 +1,6 @@
 //! How far the run is: its chunks counted, its waves opened, its row written.
 
-use super::Active;
+use super::{Active, OUTCOME_LAG};
 use crate::run::show_id;
 use doorman_core::id::AuditId;
 use doorman_core::record::{Kind, Record};
@@ -12,9 +12,14 @@ impl Active {
     /// Counts the chunks that have moved; those that have ended are let go.
     pub(super) async fn count(&mut self) -> Result<(), StoreError> {
         let run = self.row.id;
-        while let Some(first) = self.foreign.first().copied() {
+        // An outcome is written behind its answer: what ended here may move an item after this count, and is counted again.
+        let journal = &self.jobs.door.journal;
+        let is_written = journal.is_available() && journal.depths().1 == 0;
+        for (first, since) in self.foreign.clone() {
             self.jobs.database.count_chunk(&run, first, None).await?;
-            self.foreign.remove(&first);
+            if is_written && since.elapsed() >= OUTCOME_LAG {
+                self.foreign.remove(&first);
+            }
         }
         if self.progress.run.state == RunState::Cancelled {
             self.jobs.database.skip_pending(&run).await?;
