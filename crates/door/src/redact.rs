@@ -86,8 +86,8 @@ impl Redaction {
         masked_pairs(query, |key| is_any(&self.query_keys, key))
     }
 
-    /// A body with the values of secret fields masked: in JSON at any depth, also where a text within it is JSON again; in
-    /// a form, where a name of the field stands in the key; in a multipart form, where it stands in a part's head, and within
+    /// A body with the values of secret fields masked: in JSON at any depth, also where a text within it is JSON again, a
+    /// form, or an address with a query; in a form, where a name of the field stands in the key; in a multipart form, where it stands in a part's head, and within
     /// each part.
     ///
     /// Of a body that names a secret field and can be read in no such way, or in two (a prefix, a broken text, a name that
@@ -214,8 +214,40 @@ impl Redaction {
                     true
                 }
             },
+            Value::String(text) => match self.pairs_in(text) {
+                Some(masked) => {
+                    *text = masked;
+                    true
+                }
+                None => false,
+            },
             _ => false,
         }
+    }
+
+    /// A text with the values of secret keys masked, where it holds a form or an address with a query; `None` when it
+    /// holds none.
+    fn pairs_in(&self, text: &str) -> Option<String> {
+        let masked_pair = |pair: &str| {
+            pair.match_indices('=').find_map(|(at, _)| {
+                let before = pair.get(..at)?;
+                let begins = |c: char| {
+                    c.is_whitespace() || matches!(c, '?' | '#' | ';' | ',' | '"' | '\'' | '<' | '(')
+                };
+                let key = before.rsplit(begins).next()?;
+                self.mentions_field(key).then(|| format!("{before}={MASK}"))
+            })
+        };
+        let mut any = false;
+        let pair = |pair| match masked_pair(pair) {
+            Some(masked) => {
+                any = true;
+                Cow::Owned(masked)
+            }
+            None => Cow::Borrowed(pair),
+        };
+        let pairs: Vec<Cow<'_, str>> = text.split('&').map(pair).collect();
+        any.then(|| pairs.join("&"))
     }
 }
 
@@ -376,6 +408,12 @@ mod tests {
         );
         assert_eq!(text(r#"{"a":"{\"password\":\"x\"}"}"#), r#"{"a":"{\"password\":\"[redacted]\"}"}"#);
         assert_eq!(text(r#"{"note":"asks for a password"}"#), "clean");
+        assert_eq!(text(r#""&password=b&""#), r#""&password=[redacted]&""#);
+        assert_eq!(
+            text(r#"{"link":"https://a/?x=token&p%61ssword=b c&y=1","to":"v2"}"#),
+            r#"{"link":"https://a/?x=token&p%61ssword=[redacted]&y=1","to":"v2"}"#
+        );
+        assert_eq!(text(r#"["see https://a/b?api_key=1#x=2"]"#), r#"["see https://a/b?api_key=[redacted]"]"#);
         for body in
             ["password:x", "x=password:y", r#"{"a":{"password":"x"},"a":1}"#, r#"{"a":"{\"password\":"}"#]
         {

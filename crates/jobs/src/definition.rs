@@ -104,36 +104,36 @@ fn check_inline(
     } else {
         "jsonl"
     };
-    let refuse = |error: input::ReadError| {
-        vec![Problem { field: format!("input.{field}"), detail: error.to_string() }]
-    };
+    let problem = |detail: String| Problem { field: format!("input.{field}"), detail };
     let mut columns_checked = false;
-    while let Some(row) = reader.next_row().map_err(refuse)? {
+    let broken = loop {
+        let row = match reader.next_row() {
+            Ok(Some(row)) => row,
+            Ok(None) => break None,
+            Err(error) => break Some(error),
+        };
         let Some(template) = template else { continue };
         if !columns_checked {
             template.check_columns(reader.columns())?;
             columns_checked = true;
         }
-        let problem = check_row(template, row.line, &row.values);
-        problem.into_iter().for_each(|problem| reader.reject_given(problem));
-    }
+        let bad = check_row(template, row.line, &row.values);
+        bad.into_iter().for_each(|bad| reader.reject_given(bad));
+    };
     let columns = reader.columns().to_vec();
-    if let (Some(template), false) = (template, columns_checked) {
-        template.check_columns(&columns)?;
-    }
     let report = reader.report().clone();
-    let mut problems: Vec<Problem> = report
-        .problems
-        .iter()
-        .map(|problem| Problem { field: format!("input.{field}"), detail: problem.to_string() })
-        .collect();
+    let mut problems: Vec<Problem> = report.problems.iter().map(|bad| problem(bad.to_string())).collect();
     let untold = report.problem_count - report.problems.len() as u64;
     if untold > 0 {
-        problems
-            .push(Problem { field: format!("input.{field}"), detail: format!("and {untold} more bad rows") });
+        problems.push(problem(format!("and {untold} more bad rows")));
+    }
+    problems.extend(broken.map(|error| problem(error.to_string())));
+    if problems.is_empty() && !columns_checked {
+        // What stands in no good row is not known.
+        template.map_or(Ok(()), |template| template.check_columns(&columns))?;
     }
     if report.rows == 0 && problems.is_empty() {
-        problems.push(Problem { field: format!("input.{field}"), detail: "has no rows".to_owned() });
+        problems.push(problem("has no rows".to_owned()));
     }
     if problems.is_empty() { Ok(Some(InlineInput { columns, report })) } else { Err(problems) }
 }
@@ -146,4 +146,41 @@ pub fn check_row(template: &Template, line: u64, row: &Row) -> Option<input::Row
         column: error.column.map(Into::into),
         detail: error.detail,
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    fn problems(input: Value) -> Vec<String> {
+        let job = json!({
+            "name": "n", "folder": "f", "input": input,
+            "request": {"region": "eu", "service": "echo", "method": "GET", "path": "/{{id}}"},
+        });
+        let refused = Definition::parse(job, Limits::default()).err().unwrap_or_default();
+        refused.iter().map(Problem::to_string).collect()
+    }
+
+    #[test]
+    fn every_bad_row_is_told_also_when_none_is_good_and_when_reading_breaks_off() {
+        assert_eq!(
+            problems(json!({"rows": [{"id": "a\0"}]})),
+            ["input.rows: line 1: `id` has a NUL character"]
+        );
+        assert_eq!(
+            problems(json!({"csv": "id,n\n1\n"})),
+            ["input.csv: line 2: the row has 1 fields, and there are 2 columns"]
+        );
+        assert_eq!(
+            problems(json!({"csv": "id\n..\na/b\n\"c\n"})),
+            [
+                "input.csv: line 2: the path has a '.' or '..' segment",
+                "input.csv: line 3: `id` has a slash, and stands in the path: it would begin another segment",
+                "input.csv: line 4: a quote is opened and never closed",
+            ]
+        );
+        assert_eq!(problems(json!({"csv": "ID\n1\n"})), ["request.path: uses `id`, but the input has `ID`"]);
+        assert_eq!(problems(json!({"rows": []})).len(), 1);
+    }
 }

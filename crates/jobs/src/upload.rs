@@ -144,7 +144,17 @@ fn pump(
 ) -> Result<Outcome, UploadError> {
     let mut part = Vec::with_capacity(AT_ONCE);
     let mut are_columns_checked = false;
-    while let Some(row) = reader.next_row()? {
+    loop {
+        let row = match reader.next_row() {
+            Ok(Some(row)) => row,
+            Ok(None) => break,
+            // Told with what was bad before.
+            Err(ReadError::Broken(problem)) if reader.report().problem_count > 0 => {
+                reader.reject(problem);
+                break;
+            }
+            Err(error) => return Err(error.into()),
+        };
         if !are_columns_checked {
             template.check_columns(reader.columns()).map_err(UploadError::Invalid)?;
             are_columns_checked = true;

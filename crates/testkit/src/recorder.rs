@@ -142,11 +142,14 @@ pub struct Recorder {
     _tasks: Tasks,
 }
 
+/// What a request for a target is answered.
+type ByTarget = Arc<dyn Fn(&str) -> Reply + Send + Sync>;
+
 struct Tape {
     requests: Mutex<Vec<Arc<Mutex<Recorded>>>>,
     /// How many requests have arrived whole.
     completed: watch::Sender<usize>,
-    always: Mutex<Reply>,
+    always: Mutex<ByTarget>,
     next: Mutex<VecDeque<Reply>>,
 }
 
@@ -158,7 +161,7 @@ impl Recorder {
         let tape = Arc::new(Tape {
             requests: Mutex::default(),
             completed: watch::Sender::new(0),
-            always: Mutex::new(Reply::ok("recorded")),
+            always: Mutex::new(Arc::new(|_: &str| Reply::ok("recorded"))),
             next: Mutex::default(),
         });
         let tasks = Tasks::default();
@@ -173,7 +176,12 @@ impl Recorder {
 
     /// Answers every request like this from now on.
     pub fn always(&self, reply: Reply) {
-        *self.tape.always.lock() = reply;
+        self.by_target(move |_| reply.clone());
+    }
+
+    /// Answers each request as its target says from now on.
+    pub fn by_target(&self, reply: impl Fn(&str) -> Reply + Send + Sync + 'static) {
+        *self.tape.always.lock() = Arc::new(reply);
     }
 
     /// Answers one coming request like this; several queue up.
@@ -257,9 +265,11 @@ impl Connection {
             }
         };
         let framing = head.request_framing();
+        let target = head.line.split(' ').nth(1).unwrap_or_default().to_owned();
         request.lock().head = head;
         let next = self.tape.next.lock().pop_front();
-        let reply = next.unwrap_or_else(|| self.tape.always.lock().clone());
+        let always = Arc::clone(&*self.tape.always.lock());
+        let reply = next.unwrap_or_else(|| always(&target));
         self.play(reply.at_head, request).await?;
         let (body, length) = loop {
             match framing.decode(self.unread.get(head_end..).unwrap_or_default()) {

@@ -66,6 +66,8 @@ async fn page(
 ) -> ApiResult<Vec<wire::Item>> {
     let filter = ItemFilter { state: wanted, from, limit };
     let mut items = state.database.items_page(&run.id, &filter).await?;
+    // What was claimed after the run's row was read is still among those below.
+    items.retain(|item| item.item < run.next_item);
     let unclaimed = if run.state == "cancelled" { ItemState::Skipped } else { ItemState::Pending };
     if wanted.is_none_or(|wanted| wanted == unclaimed) {
         let first = from.max(run.next_item);
@@ -169,13 +171,15 @@ pub(crate) async fn stream_results(
         ResultsFormat::Csv => csv_head(&columns),
         ResultsFormat::Jsonl => String::new(),
     };
-    let context = Arc::new((state, run, layout, columns));
+    let context = Arc::new((state, run.id, layout, columns));
     let parts = stream::try_unfold(Some((head, 0u64)), move |at| {
         let context = context.clone();
         async move {
             let Some((mut text, from)) = at else { return Ok::<_, ApiError>(None) };
             let (state, run, layout, columns) = &*context;
-            let items = page(state, run, layout, wanted, from, AT_ONCE).await?;
+            // The run goes on while its results are read.
+            let run = state.database.run(run).await?.ok_or_else(|| ApiError::not_found("run"))?;
+            let items = page(state, &run, layout, wanted, from, AT_ONCE).await?;
             for item in &items {
                 match format {
                     ResultsFormat::Csv => put_csv(&mut text, columns, item),

@@ -79,7 +79,7 @@ async fn a_bad_upload_is_refused_with_its_lines_and_leaves_nothing() {
     assert_eq!(status, 200);
     let before = shown(&world, &job).await;
     let many: String = (0..3_000).map(|id| format!("{id}\n")).collect();
-    let cases: [(&str, &str, String, &[&str]); 11] = [
+    let cases: [(&str, &str, String, &[&str]); 13] = [
         ("text/csv", "", "id,name\n1,a\n2\n3,c,d\n1,a\n".into(), &["line 3", "line 4", "line 5"]),
         ("text/csv", "", "\u{feff}id;name\r\n1;\"a\r\nb\"\r\n2\r\n".into(), &["line 4"]),
         ("text/csv", "", "name\na\n".into(), &["id"]),
@@ -90,6 +90,8 @@ async fn a_bad_upload_is_refused_with_its_lines_and_leaves_nothing() {
         ("text/csv", "?key=nothing", "id,name\n1,a\n".into(), &["input"]),
         ("application/jsonl", "", "{\"id\": 1}\nnonsense\n{\"id\": [1]}\n{\"id\": 1}\n".into(), &["line 2"]),
         ("application/jsonl", "", "{\"id\": \"a\"}\n{\"id\": \"../b\"}\n".into(), &["line 2"]),
+        ("application/jsonl", "", "nonsense\n[]\n".into(), &["line 1", "line 2"]),
+        ("text/csv", "", "id,name\n1\n2,\"a\n3,b\n".into(), &["line 2", "line 3", "never closed"]),
         // The last one of many, when most of them are stored already.
         ("text/csv", "", format!("id\n{many}..\n"), &["line 3002"]),
     ];

@@ -9,6 +9,7 @@
     reason = "a test ends where it fails, in its helpers too"
 )]
 
+mod accounted;
 mod accounts;
 #[cfg(feature = "archive")]
 mod archive;

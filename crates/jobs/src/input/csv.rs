@@ -11,7 +11,13 @@ use std::io::{self, Cursor, Read};
 /// How much of the beginning is looked at to find out what separates fields. The header must end in it.
 const SNIFFED: usize = 64 << 10;
 
-type Source<R> = Limited<io::Chain<Cursor<Vec<u8>>, R>>;
+/// What is read behind the last byte. Where a quote is still open it closes it, and stands at the end of the record;
+/// otherwise it is a record of its own, [`END`]. No good row has a NUL character.
+const BEHIND: &[u8] = b"\n\"\0\n";
+const END: &[u8] = b"\0\n";
+const OPEN: &[u8] = b"\n\0";
+
+type Source<R> = Limited<io::Chain<io::Chain<Cursor<Vec<u8>>, R>, &'static [u8]>>;
 
 pub(super) struct CsvRows<R> {
     reader: Reader<Source<R>>,
@@ -30,7 +36,7 @@ impl<R: Read> CsvRows<R> {
         let dialect = sniff(&start)?;
         start.drain(..dialect.skipped_bytes);
         let budget = Budget::with_lines(limits.row_bytes, dialect.line_end);
-        let source = budget.source(Cursor::new(start).chain(source));
+        let source = budget.source(Cursor::new(start).chain(source).chain(BEHIND));
         let reader = ReaderBuilder::new()
             .delimiter(dialect.delimiter)
             .has_headers(false)
@@ -68,6 +74,21 @@ impl<R: Read> CsvRows<R> {
 
     /// The line where the next record begins; `None` at the end.
     fn read_record(&mut self) -> Result<Option<u64>, ReadError> {
+        let Some(line) = self.read_any_record()? else { return Ok(None) };
+        if self.record.len() == 1 && self.record.get(0) == Some(END) {
+            // Unless it stood in the input.
+            return match self.read_any_record()? {
+                None => Ok(None),
+                Some(_) => Err(broken(line, NUL)),
+            };
+        }
+        match self.record.get(self.record.len().saturating_sub(1)) {
+            Some(last) if last.ends_with(OPEN) => Err(broken(line, "a quote is opened and never closed")),
+            _ => Ok(Some(line)),
+        }
+    }
+
+    fn read_any_record(&mut self) -> Result<Option<u64>, ReadError> {
         let start = self.reader.position().byte();
         let read = self.reader.read_byte_record(&mut self.record);
         let line = self.budget.line_at(start) + self.lines_before;
@@ -111,7 +132,7 @@ impl<R: Read> CsvRows<R> {
         for (column, field) in self.columns.iter().zip(&self.record) {
             let text = std::str::from_utf8(field).map_err(|_| RowProblem::of(line, column, NOT_UTF8))?;
             if text.contains('\0') {
-                return Err(RowProblem::of(line, column, "has a NUL character"));
+                return Err(RowProblem::of(line, column, NUL));
             }
             values.insert(column.clone(), Value::String(text.to_owned()));
         }
@@ -135,6 +156,7 @@ impl<R: Read> Rows for CsvRows<R> {
     }
 }
 
+const NUL: &str = "has a NUL character";
 const NOT_UTF8: &str = "is not UTF-8: save the file as \"CSV UTF-8\"";
 
 fn broken(line: u64, why: impl Into<String>) -> ReadError {

@@ -246,7 +246,8 @@ impl<'a> Reader<'a> {
         Ok((self.columns().to_vec(), self.report))
     }
 
-    fn reject(&mut self, problem: RowProblem) {
+    /// Counts one more problem.
+    pub fn reject(&mut self, problem: RowProblem) {
         self.report.problem_count += 1;
         if self.report.problems.len() < self.limits.problems {
             self.report.problems.push(problem);

@@ -155,6 +155,31 @@ fn limits_hold_and_an_open_quote_does_not_swallow_the_file() {
     assert_eq!((report.problems.len(), report.problem_count), (2, 3));
 }
 
+#[test]
+fn a_quote_that_is_still_open_at_the_end_is_told_where_it_was_opened() {
+    for (line, text) in [
+        (2, "id,n\n1,\"a\r\n2,b\r\n"),
+        (4, "id,n\n0,\"a\nb\"\n1,\"a"),
+        (3, "id,n\n0,a\n1,\""),
+        (3, "id,n\n0,a\n1,\"a\"\""),
+        (3, "id,n\r0,a\r1,\"a\r"),
+    ] {
+        assert_eq!(
+            csv(text).unwrap_err(),
+            format!("line {line}: a quote is opened and never closed"),
+            "{text:?}"
+        );
+    }
+    assert_eq!(csv("\"id\n1\n").unwrap_err(), "line 1: a quote is opened and never closed");
+    // A cell that ends with a line break at the end of the file is none.
+    for text in ["id,n\n1,\"a\n\"", "id,n\r\n1,\"a\n\"\r\n", "id,n\r1,\"a\n\"\r"] {
+        assert_eq!(cell(&csv(text).unwrap().0[0], "n"), "a\n", "{text:?}");
+    }
+    // Nothing that stands in an input is taken for its end.
+    assert_eq!(csv("id\na\n\"\0\n\"\nb\n").unwrap_err(), "line 3: has a NUL character");
+    assert_eq!(csv("id\na\n\"\0\n").unwrap_err(), "line 3: a quote is opened and never closed");
+}
+
 /// Endless rows, of which nobody keeps any.
 struct Endless {
     next: u64,
