@@ -23,21 +23,40 @@ pub struct WatchArgs {
     pub watch: bool,
 }
 
+/// What a shell says of a command that was interrupted.
+const INTERRUPTED: u8 = 130;
+
 /// Follows a run until it has ended, or has stopped by itself. The run goes on when this ends early.
 ///
 /// # Errors
-/// [`Silent`] when not every item was done; whatever the connection says when it is gone for good.
-pub async fn follow(client: &Client, mut run: Run, output: OutputArgs) -> anyhow::Result<()> {
+/// [`Silent`] when not every item was done, or somebody has interrupted this; whatever the connection says when it is gone
+/// for good.
+pub async fn follow(client: &Client, run: Run, output: OutputArgs) -> anyhow::Result<()> {
+    let id = run.id.clone();
+    if !output.json {
+        remark(&format!("Run {id}. It goes on by itself; `doorman runs pause {id}` halts it."));
+    }
+    let interrupted = tokio::signal::ctrl_c();
+    tokio::select! {
+        ended = follow_to_end(client, run, output) => ended,
+        _ = interrupted => {
+            remark(&format!("\nThe run goes on. `doorman runs watch {id}` follows it, `doorman runs pause {id}` halts it."));
+            Err(Silent(INTERRUPTED).into())
+        }
+    }
+}
+
+async fn follow_to_end(client: &Client, mut run: Run, output: OutputArgs) -> anyhow::Result<()> {
     let mut view = View::new(&run, output);
     view.show(&run)?;
     let mut failures = 0;
-    while !has_ended(run.state) {
+    while !has_ended(&run) {
         match follow_once(client, &mut run, &mut view).await {
             Ok(()) => failures = 0,
             Err(error) if !is_passing(&error) || failures >= MOST_FAILURES => return Err(error),
             Err(_) => failures += 1,
         }
-        if !has_ended(run.state) {
+        if !has_ended(&run) {
             tokio::time::sleep(PAUSE).await;
             if let Ok(now) = client.run(&run.id).await {
                 run = now;
@@ -55,16 +74,17 @@ async fn follow_once(client: &Client, run: &mut Run, view: &mut View) -> anyhow:
     while let Some(now) = events.next().await? {
         *run = now;
         view.show(run)?;
-        if has_ended(run.state) {
+        if has_ended(run) {
             break;
         }
     }
     Ok(())
 }
 
-/// Whether nothing more happens until a person does something about it. A gate is part of the way, and is waited for.
-fn has_ended(state: RunState) -> bool {
-    state.is_over() || state == RunState::Stopped
+/// Whether nothing more happens until a person does something about it. A gate is part of the way, and is waited for, and so
+/// is what was in flight when a run was cancelled or stopped itself.
+fn has_ended(run: &Run) -> bool {
+    run.ended_at.is_some() || (run.state == RunState::Stopped && run.counts.sending == 0)
 }
 
 /// Whether trying again may help.
@@ -140,7 +160,7 @@ impl View {
             RunState::Stopped => remark(&format!(
                 "Go on with `doorman runs resume {id}`, or end it with `doorman runs cancel {id}`."
             )),
-            _ if run.counts.failed > 0 => {
+            RunState::Done if run.counts.failed > 0 && !run.dry_run => {
                 remark(&format!("Send the failed ones again: doorman runs retry-failed {id}"))
             }
             _ => {}

@@ -5,6 +5,9 @@ use crate::world::World;
 use doorman_testkit::recorder::Reply;
 use serde_json::Value;
 use std::collections::BTreeSet;
+use std::io::Read as _;
+use std::process::Command;
+use std::time::Duration;
 
 /// A shell in which dave is logged in, with his folder.
 async fn shell_of(world: &World) -> Shell {
@@ -98,13 +101,42 @@ async fn a_gate_waits_for_a_person_and_failures_make_the_watch_fail() {
         shown["state"].as_str().unwrap().to_owned()
     };
     while state() != "waiting" {
-        tokio::time::sleep(std::time::Duration::from_millis(50)).await;
+        tokio::time::sleep(Duration::from_millis(50)).await;
     }
     assert_eq!(world.recorder().requests().len(), 1);
     shell.run(&["runs", "advance", run]).ok();
     let watched = shell.run(&["runs", "watch", run]);
     assert_eq!(watched.code, 1, "{watched:?}");
     assert!(watched.stdout.contains("3 failed") && watched.stdout.contains("3 × status 500"), "{watched:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_watch_tells_the_end_of_a_cancelled_run_and_an_interrupted_one_that_the_run_goes_on() {
+    let world = World::start().await;
+    world.recorder().always(
+        Reply::raw("").pause(Duration::from_millis(700)).then("HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n"),
+    );
+    let shell = shell_of(&world).await;
+    shell.write("ids.csv", &spreadsheet(200));
+    let run = shell.run(&[&MIGRATE[..], &["--rate", "10"]].concat()).ok();
+    let run = run.trim();
+    let mut watch = shell.start(&["runs", "watch", run]);
+    world.run_until(run, "under way", |run| run["counts"]["done"].as_u64().unwrap() > 3).await;
+    Command::new("kill").args(["-INT", &watch.id().to_string()]).status().unwrap();
+    let mut told = String::new();
+    watch.stderr.take().unwrap().read_to_string(&mut told).unwrap();
+    assert_eq!(watch.wait().unwrap().code(), Some(130), "{told}");
+    assert!(told.contains("The run goes on") && told.contains(run), "{told}");
+
+    let mut watch = shell.start(&["runs", "watch", run, "--json"]);
+    assert_eq!(world.control("dave", run, "cancel").await.0, 200);
+    let mut told = String::new();
+    watch.stdout.take().unwrap().read_to_string(&mut told).unwrap();
+    assert_eq!(watch.wait().unwrap().code(), Some(1));
+    let last: Value = serde_json::from_str(told.lines().last().unwrap()).unwrap();
+    let counts = &last["counts"];
+    assert_eq!(counts["done"].as_u64().unwrap() + counts["skipped"].as_u64().unwrap(), 200, "{last}");
+    assert!(last["ended_at"].is_string(), "{last}");
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -2,7 +2,7 @@
 
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::process::{Child, Command, Stdio};
 use tempfile::TempDir;
 
 /// A home directory, and the variables that commands get.
@@ -58,8 +58,9 @@ impl Shell {
         self.run_with_input(args, "")
     }
 
-    pub fn run_with_input(&self, args: &[&str], input: &str) -> Ended {
-        let mut child = Command::new(env!("CARGO_BIN_EXE_doorman"))
+    /// A command that goes on while the test does something else. The test waits for it.
+    pub fn start(&self, args: &[&str]) -> Child {
+        Command::new(env!("CARGO_BIN_EXE_doorman"))
             .args(args)
             .current_dir(self.path())
             .env_clear()
@@ -73,7 +74,11 @@ impl Shell {
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
             .spawn()
-            .unwrap();
+            .unwrap()
+    }
+
+    pub fn run_with_input(&self, args: &[&str], input: &str) -> Ended {
+        let mut child = self.start(args);
         // A command that reads nothing may have ended by now.
         let _ = child.stdin.take().unwrap().write_all(input.as_bytes());
         let output = child.wait_with_output().unwrap();

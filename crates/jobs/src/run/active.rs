@@ -215,7 +215,7 @@ impl Active {
             let verdict = errand.rehearse(&ready, &self.jobs.door.catalog, &policies);
             self.observe(&verdict);
             self.settle(&ready, verdict, None);
-            self.leave(ready.chunk);
+            self.leave(&ready);
         }
         self.wait_until = Some(Instant::now());
     }
@@ -245,6 +245,8 @@ impl Active {
             Some(Ok(None)) | None => return,
             Some(Err(error)) => return tracing::warn!(%error, "items could not be claimed"),
         };
+        // It may have lapsed here.
+        self.drop_chunk(chunk.first_item);
         let is_idempotent = self.layout.rollout.plan().is_idempotent;
         let mut held = Held { first: chunk.first_item, fence: chunk.fence, left: 0, is_dirty: true };
         let none: Arc<str> = "{}".into();
@@ -277,14 +279,15 @@ impl Active {
             }
             held.left += 1;
         }
-        self.held.retain(|known| known.first != held.first);
         self.held.push(held);
     }
 
     /// An item has come down.
     fn note(&mut self, landed: Result<Landed, tokio::task::JoinError>) {
         let Ok(Landed { ready, end }) = landed else {
-            tracing::error!(run = %show_id(&self.row.id), "sending an item failed; its chunk is looked at again");
+            // Which one it was is in the database: all is given up here, and begun anew.
+            tracing::error!(run = %show_id(&self.row.id), "sending an item failed; its chunk is looked at when the lease has lapsed");
+            self.is_closing = true;
             return;
         };
         let now_ms = self.jobs.now_ms();
@@ -303,7 +306,7 @@ impl Active {
             }
             Landing::Closing => {
                 self.is_closing = true;
-                self.leave(ready.chunk);
+                self.leave(&ready);
             }
         }
     }
@@ -321,7 +324,7 @@ impl Active {
             return;
         }
         self.observe(&verdict);
-        self.leave(ready.chunk);
+        self.leave(&ready);
     }
 
     /// Remembers how an item ended, for the stop conditions and for whoever watches.
@@ -373,14 +376,14 @@ impl Active {
         self.settling.push((ready.fence, end));
     }
 
-    fn leave(&mut self, chunk: u64) {
-        match self.held.iter_mut().find(|held| held.first == chunk) {
+    fn leave(&mut self, ready: &Ready) {
+        match self.held.iter_mut().find(|held| held.fence == ready.fence) {
             Some(held) => {
                 held.left = held.left.saturating_sub(1);
                 held.is_dirty = true;
             }
             // What was in flight when the lease lapsed has ended, and may have been counted as unknown.
-            None => drop(self.foreign.insert(chunk, Instant::now())),
+            None => drop(self.foreign.insert(ready.chunk, Instant::now())),
         }
     }
 
@@ -449,25 +452,35 @@ impl Active {
 
     async fn renew(&mut self) -> Result<(), StoreError> {
         let until_ms = self.jobs.now_ms() + lease_ms(&self.jobs);
-        let kept = self.jobs.database.renew_chunks(&self.row.id, &self.holder, until_ms).await?;
-        let is_lost = |first: &u64| !kept.contains(first);
-        let lost: Vec<u64> = self.held.iter().map(|held| held.first).filter(is_lost).collect();
-        for first in lost {
-            // Its items cannot be sent from here any more.
-            self.ready.retain(|ready| ready.chunk != first);
-            self.delayed.retain(|(_, ready)| ready.chunk != first);
-            self.held.retain(|held| held.first != first);
+        let held: Vec<u64> = self.held.iter().map(|held| held.first).collect();
+        let kept = self.jobs.database.renew_chunks(&self.row.id, &self.holder, &held, until_ms).await?;
+        for first in held.into_iter().filter(|first| !kept.contains(first)) {
+            self.drop_chunk(first);
             self.foreign.insert(first, Instant::now());
         }
         Ok(())
     }
 
+    /// A chunk's items cannot be sent under the fence by which they are here.
+    fn drop_chunk(&mut self, first: u64) {
+        self.ready.retain(|ready| ready.chunk != first);
+        self.delayed.retain(|(_, ready)| ready.chunk != first);
+        self.held.retain(|held| held.first != first);
+    }
+
     /// Items that the journal refused as not this replica's: looked up.
     async fn look_at_fenced(&mut self) -> Result<(), StoreError> {
-        for ready in std::mem::take(&mut self.fenced) {
-            let Some((item, fence)) = self.jobs.database.item_fence(&self.row.id, ready.item).await? else {
-                continue;
+        let mut fenced = std::mem::take(&mut self.fenced).into_iter();
+        while let Some(ready) = fenced.next() {
+            let found = match self.jobs.database.item_fence(&self.row.id, ready.item).await {
+                Ok(found) => found,
+                Err(error) => {
+                    self.fenced.push(ready);
+                    self.fenced.extend(fenced);
+                    return Err(error);
+                }
             };
+            let Some((item, fence)) = found else { continue };
             let is_mine = fence == ready.fence;
             match item.state {
                 ItemState::Pending if is_mine => self.ready.push_back(ready),
@@ -477,7 +490,7 @@ impl Active {
                     self.settle(&ready, again, None);
                     self.fenced.push(ready);
                 }
-                _ => self.leave(ready.chunk),
+                _ => self.leave(&ready),
             }
         }
         Ok(())
@@ -487,7 +500,7 @@ impl Active {
     fn drop_unsent(&mut self) {
         let unsent = self.ready.drain(..).chain(self.delayed.drain(..).map(|(_, ready)| ready));
         for ready in unsent.collect::<Vec<_>>() {
-            self.leave(ready.chunk);
+            self.leave(&ready);
         }
     }
 }

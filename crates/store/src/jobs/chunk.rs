@@ -132,19 +132,28 @@ impl Database {
         Ok(Some(Chunk { first_item: next, size, fence, items }))
     }
 
-    /// Prolongs the leases of a run's chunks: those of them that `holder` still has, by first item.
+    /// Prolongs the leases of these chunks of a run, named by their first items: those that `holder` still has. What it claimed
+    /// and does not know of, since the answer was lost, is left to lapse.
     pub async fn renew_chunks(
         &self,
         run: &[u8; 16],
         holder: &str,
+        chunks: &[u64],
         until_ms: u64,
     ) -> Result<Vec<u64>, StoreError> {
-        let sql =
-            "UPDATE run_chunk SET until_ms = ? WHERE run = ? AND is_open = 1 AND holder = ? AND until_ms > 0";
-        self.pool.execute(sql, args![until_ms, run, holder]).await?;
-        let sql =
-            "SELECT first_item FROM run_chunk WHERE run = ? AND is_open = 1 AND holder = ? AND until_ms > 0";
-        self.pool.rows(sql, args![run, holder]).await?.iter().map(|row| row.uint(0)).collect()
+        if chunks.is_empty() {
+            return Ok(Vec::new());
+        }
+        let which = format!(
+            "run = ? AND is_open = 1 AND holder = ? AND until_ms > 0 AND first_item IN ({})",
+            crate::audit::marks(chunks.len())
+        );
+        let mut args: Vec<Value<'_>> = vec![run.into(), holder.into()];
+        args.extend(chunks.iter().map(|first| Value::from(*first)));
+        let sql = format!("SELECT first_item FROM run_chunk WHERE {which}");
+        let renewed: Vec<Value<'_>> = std::iter::once(until_ms.into()).chain(args.iter().cloned()).collect();
+        self.pool.execute(format!("UPDATE run_chunk SET until_ms = ? WHERE {which}"), &renewed).await?;
+        self.pool.rows(sql, &args).await?.iter().map(|row| row.uint(0)).collect()
     }
 
     /// Counts a chunk's items anew, whoever holds it, and closes it when all have ended. With `releases`, the fencing number

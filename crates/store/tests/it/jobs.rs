@@ -11,6 +11,7 @@ use doorman_store::{
 contract! {
     an_item_is_sent_under_its_fence_alone_and_once
     a_claim_takes_over_what_a_lapsed_lease_left
+    a_claim_whose_holder_does_not_know_of_it_lapses
     only_running_runs_give_new_items_and_only_released_ones
     items_are_listed_by_state_and_counted_by_chunk
     what_a_receipt_tells_later_moves_the_item_and_its_count_together_and_once
@@ -128,7 +129,7 @@ async fn a_claim_takes_over_what_a_lapsed_lease_left(kind: Kind) {
     let ids = commit(&mut writer, &mut journal, &[mark(&old, 0), mark(&old, 1)], &[]).await.unwrap();
     commit(&mut writer, &mut journal, &[], &[end(0, ids[0], ItemState::Done)]).await.unwrap();
     assert_eq!(claim(&rig, "b", NOW + 50, 4).await, None, "the lease holds");
-    assert_eq!(rig.database.renew_chunks(&RUN, "a", NOW + 300).await.unwrap(), [0]);
+    assert_eq!(rig.database.renew_chunks(&RUN, "a", &[0], NOW + 300).await.unwrap(), [0]);
     assert_eq!(claim(&rig, "b", NOW + 200, 4).await, None, "it was renewed");
     let new = claim(&rig, "b", NOW + 300, 4).await.unwrap();
     assert_eq!(new.fence, old.fence + 1);
@@ -139,7 +140,7 @@ async fn a_claim_takes_over_what_a_lapsed_lease_left(kind: Kind) {
         commit(&mut writer, &mut journal, &[mark(&old, 2)], &[]).await,
         Err(CommitError::ItemsLost(_))
     ));
-    assert!(rig.database.renew_chunks(&RUN, "a", NOW + 900).await.unwrap().is_empty());
+    assert!(rig.database.renew_chunks(&RUN, "a", &[0], NOW + 900).await.unwrap().is_empty());
     rig.database.settle_items(old.fence, &[end(3, AuditId::default(), ItemState::Failed)]).await.unwrap();
     assert_eq!(state_of(&rig, 3).await, Pending, "the old fence settles nothing");
     let unknown = [end(1, ids[1], ItemState::Unknown)];
@@ -150,6 +151,18 @@ async fn a_claim_takes_over_what_a_lapsed_lease_left(kind: Kind) {
     assert_eq!(state_of(&rig, 1).await, ItemState::Done);
     let share = rig.database.share_of(&RUN, "c", NOW + 310).await.unwrap();
     assert_eq!((share.holders, share.place), (2, 1));
+}
+
+async fn a_claim_whose_holder_does_not_know_of_it_lapses(kind: Kind) {
+    let rig = Rig::new(kind).await;
+    rig.database.insert_run(&run(6, 6)).await.unwrap();
+    claim(&rig, "a", NOW, 3).await.unwrap();
+    let lost = claim(&rig, "a", NOW, 3).await.unwrap();
+    assert_eq!(rig.database.renew_chunks(&RUN, "a", &[0], NOW + 900).await.unwrap(), [0]);
+    assert!(rig.database.renew_chunks(&RUN, "a", &[], NOW + 900).await.unwrap().is_empty());
+    let again = claim(&rig, "a", NOW + 200, 3).await.unwrap();
+    assert_eq!((again.first_item, again.fence, again.items.len()), (3, lost.fence + 1, 3));
+    assert_eq!(rig.database.renew_chunks(&RUN, "a", &[0, 3], NOW + 900).await.unwrap(), [0, 3]);
 }
 
 async fn only_running_runs_give_new_items_and_only_released_ones(kind: Kind) {

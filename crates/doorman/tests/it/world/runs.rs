@@ -118,11 +118,14 @@ impl World {
         let deadline = tokio::time::Instant::now() + DEADLINE;
         let listed =
             |items: &[Value], state: &str| items.iter().filter(|item| item["state"] == state).count();
+        let mut looks = 0;
         let (items, run) = loop {
             let items = self.items(id, "").await;
             let run = self.run(id).await;
             let is_counted = STATES.iter().all(|state| run["counts"][state] == listed(&items, state));
-            if is_counted || tokio::time::Instant::now() > deadline {
+            looks += 1;
+            // A look may take long by itself, and something may move in between.
+            if is_counted || (looks > 10 && tokio::time::Instant::now() > deadline) {
                 break (items, run);
             }
             tokio::time::sleep(Duration::from_millis(50)).await;
