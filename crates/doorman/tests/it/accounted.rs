@@ -82,7 +82,9 @@ async fn until_ended(world: &World, run: &str, (count, rows): (usize, usize)) {
 
 async fn results(world: &World, run: &str, format: &str) -> String {
     let path = format!("/api/v1/runs/{run}/results?format={format}");
-    String::from_utf8(world.send(get(&path).as_user("dave")).await.body).unwrap()
+    let answer = world.send(get(&path).as_user("dave")).await;
+    assert_eq!(answer.status(), 200, "{answer:?}");
+    String::from_utf8(answer.body).unwrap()
 }
 
 /// What the service got, by row: how often, and whether each came with the item's own key.
