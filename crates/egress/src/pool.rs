@@ -19,6 +19,8 @@ const MAX_KNOWN: usize = 1_024;
 /// An idle connection is not used again after this long.
 const MAX_IDLE_AGE: Duration = Duration::from_secs(55);
 
+/// The most that is read from a connection at once: long bodies in few pieces.
+const MAX_READ: usize = 256 * 1024;
 /// The longest body that goes by link.
 const MAX_LINKED: usize = 64 * 1024;
 
@@ -265,7 +267,7 @@ where
         let connect = async {
             let link = self.dial(peer, Protocol::Http1).await?;
             http1::Builder::new()
-                .max_buf_size(64 * 1024)
+                .max_buf_size(MAX_READ)
                 .handshake(link)
                 .await
                 .map_err(|error| SendError::Unsent(error.to_string()))

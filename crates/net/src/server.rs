@@ -347,7 +347,8 @@ async fn serve_connection<H: Handler>(
         let is_http1 = request.version() <= Version::HTTP_11;
         let answer = handler.clone().handle(request, conn.clone());
         let leaving = leaving.clone();
-        async move {
+        // In a box of its own: hyper keeps room for the future in each connection, also while nothing is asked on it.
+        Box::pin(async move {
             let mut answer = answer.await;
             if is_http1
                 && leaving.load(Ordering::Relaxed)
@@ -356,7 +357,7 @@ async fn serve_connection<H: Handler>(
                 answer.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
             }
             Ok::<_, Infallible>(answer.map(|body| OpenBody::new(body, in_flight)))
-        }
+        })
     });
     let mut builder = auto::Builder::new(LocalExec);
     builder.http1().max_buf_size(shared.limits.max_head_bytes.max(8192)).half_close(false);

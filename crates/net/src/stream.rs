@@ -42,9 +42,11 @@ impl Stream {
         if memchr::memchr(b'#', read).is_some() {
             self.conn.keep_suspect(&self.carry, read, CARRY * 4);
         }
-        if read.ends_with(b"\n") {
+        // Of a long read, as the bodies of uploads come in, no more is kept than its end.
+        if read.len() >= CARRY || read.ends_with(b"\n") {
             self.carry.clear();
-        } else {
+        }
+        if !read.ends_with(b"\n") {
             self.carry.extend_from_slice(read.get(read.len().saturating_sub(CARRY)..).unwrap_or_default());
             let surplus = self.carry.len().saturating_sub(CARRY);
             self.carry.drain(..surplus);

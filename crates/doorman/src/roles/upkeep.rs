@@ -66,8 +66,8 @@ pub async fn tell_refusals(shared: Arc<DoorShared>) {
 
 /// The lease under which one replica does what all could do.
 const LEASE_MS: u64 = 10_000;
-/// Entries that one step of the indexer takes of each writer.
-const INDEX_AT_ONCE: usize = 5_000;
+/// Entries that one step of the indexer takes of each writer. Few enough that its commit is short: others wait for its core then.
+const INDEX_AT_ONCE: usize = 2_000;
 
 /// Keeps the search index close behind the journal; one replica at a time.
 pub async fn index(database: Database, shared: Arc<DoorShared>) {

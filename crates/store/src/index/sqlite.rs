@@ -17,10 +17,13 @@ use tokio::sync::{OwnedMutexGuard, oneshot};
 
 /// How much the indexer yields: the highest nice value but one.
 const NICE: i32 = 18;
+/// Steps of SQLite's machine, some tens of microseconds of them, after which the indexer lets others run: a thread that is to answer
+/// a request would otherwise wait, however nice this one is, until its slice of some milliseconds is over.
+const YIELD_EVERY: i32 = 500;
 
-/// Pages in the index's write-ahead log after which they are copied. Most are written again and again: the longer this is
-/// put off the less is copied, and while the disk flushes them, commits of the journal wait.
-pub(crate) const CHECKPOINT_PAGES: i64 = 8_000;
+/// Pages in the index's write-ahead log, 128 MiB, after which they are copied. Most are written again and again: the longer this
+/// is put off the less is copied, and while the disk flushes them, commits of the journal wait.
+pub(crate) const CHECKPOINT_PAGES: i64 = 32_000;
 
 /// The way to the indexer's thread, which is started by the first step.
 #[derive(Clone, Default)]
@@ -130,6 +133,15 @@ impl Connections {
         // Derived: what a power cut takes is indexed again.
         index.pragma_update(None, "synchronous", "NORMAL")?;
         index.pragma_update(None, "wal_autocheckpoint", CHECKPOINT_PAGES)?;
+        for connection in [&journal, &index] {
+            connection.progress_handler(
+                YIELD_EVERY,
+                Some(|| {
+                    std::thread::yield_now();
+                    false
+                }),
+            )?;
+        }
         Ok(Self { journal, index })
     }
 
