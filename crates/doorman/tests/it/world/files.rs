@@ -132,7 +132,9 @@ fn directory(data: &Path, ldap: SocketAddr) -> String {
     write(&password, "doorman-demo");
     format!(
         "[directory]\nkind = \"openldap\"\nurls = [\"ldap://{ldap}\"]\nbase_dns = [\"dc=demo\"]\nstart_tls = false\n\
-         bind_dn = \"cn=doorman,dc=demo\"\nbind_password_file = {password:?}\n\n"
+         bind_dn = \"cn=doorman,dc=demo\"\nbind_password_file = {password:?}\n\
+         # It lives in the tests' own process, which may have to wait for its turn on a busy machine.\n\
+         deadline = \"20s\"\n\n"
     )
 }
 
