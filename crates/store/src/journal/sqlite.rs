@@ -24,8 +24,9 @@ const ENDED: &str = "UPDATE run_item SET state = ?, status = ?, error = ?, due_m
      WHERE run = ? AND item = ? AND audit = ? AND state IN (1, 4)";
 const COMMIT: &str = "COMMIT";
 
-/// Pages in the write-ahead log after which they are copied into the database file.
-const CHECKPOINT_PAGES: usize = 1_000;
+/// Pages in the write-ahead log, 16 MiB, after which they are copied into the database file. Commits wait while the disk flushes the
+/// copy: the rarer that is, the fewer of them do.
+const CHECKPOINT_PAGES: usize = 4_000;
 
 /// The journal's connection to SQLite.
 pub(super) struct SqliteLink {
