@@ -3,7 +3,7 @@
 use crate::body::InBody;
 use crate::caller::Caller;
 use crate::catalog::Route;
-use crate::door::DoorThread;
+use crate::thread::DoorThread;
 use crate::journal::{AttemptDraft, Draft, PassParts};
 use crate::permit::Permit;
 use crate::redact::{MASK, Masked, Redaction};

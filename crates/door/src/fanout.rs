@@ -2,7 +2,7 @@
 
 use crate::attempt::Origin;
 use crate::body::{AnswerBody, InBody};
-use crate::door::DoorThread;
+use crate::thread::DoorThread;
 use crate::forward::forward;
 use crate::headers::INSTANCE;
 use crate::item::Handling;

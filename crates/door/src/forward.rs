@@ -2,7 +2,7 @@
 
 use crate::attempt::Errand;
 use crate::body::{AnswerBody, OutBody, ServiceBody};
-use crate::door::DoorThread;
+use crate::thread::DoorThread;
 use crate::headers::{self, INSTANCE, PASS, REFUSAL};
 use crate::item::ItemWatch;
 use crate::outcome::{OutcomeGuard, OutcomeTap};

@@ -2,7 +2,7 @@
 
 use crate::attempt::recorded_headers;
 use crate::body::Meter;
-use crate::door::DoorThread;
+use crate::thread::DoorThread;
 use crate::item::ItemWatch;
 use crate::journal::Draft;
 use doorman_core::code::Code;

@@ -3,7 +3,7 @@
 use crate::attempt::{self, Errand, Origin};
 use crate::body::InBody;
 use crate::catalog::Route;
-use crate::door::DoorThread;
+use crate::thread::DoorThread;
 use crate::item::Handling;
 use crate::journal::{CommitFailure, Committed, Draft};
 use crate::permit::{Denial, Permit};

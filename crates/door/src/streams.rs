@@ -1,7 +1,7 @@
 //! Answers that are still open, so that those are cut whose session has ended or whose caller has lost the right.
 
 use crate::caller::Caller;
-use crate::door::DoorThread;
+use crate::thread::DoorThread;
 use crate::permit::Permit;
 use doorman_auth::AuthError;
 use doorman_core::code::Code;
