@@ -6,7 +6,7 @@ use crate::arrival::{
 };
 use crate::attempt::{Origin, clipped, put_caller, put_item, put_target};
 use crate::body::{AnswerBody, InBody, ReadError};
-use crate::caller::{Caller, Callers, Credentials, Refusal, verify};
+use crate::caller::{Caller, Credentials, Refusal, verify};
 use crate::catalog::Catalog;
 use crate::config::DoorConfig;
 use crate::courier::{self, Courier};
@@ -14,28 +14,24 @@ use crate::fanout;
 use crate::forward::{Upgrade, forward};
 use crate::headers::{self, Client, Timing};
 use crate::item::Handling;
-use crate::journal::{Draft, JournalHandle, Outbox};
-use crate::outcome;
-use crate::permit::{Denial, Facts, Judge, Permit};
+use crate::journal::{Draft, JournalHandle};
+use crate::permit::{Denial, Facts, Permit};
 use crate::poll::ControlToken;
 use crate::problem::Problem;
 use crate::rate::RateGate;
 use crate::receipt::{Intent, NotCommitted, Receipt, commit};
 use crate::refusals::{self, RefusalGate};
 use crate::thread::DoorThread;
-use ahash::AHashMap;
 use doorman_auth::{Authority, IdentityTokens, Revocations};
 use doorman_core::code::Code;
 use doorman_core::id::AuditId;
 use doorman_core::keys::SigningKey;
 use doorman_core::record::{Kind, OutcomeState, Record};
 use doorman_core::target::{self, Selector, Target, TargetError};
-use doorman_egress::{LinkToken, Pool, Protocol};
 use doorman_net::Conn;
-use doorman_policy::{PolicySet, PolicyStore};
+use doorman_policy::PolicyStore;
 use http::{HeaderValue, Method, Request, Response, StatusCode, Version, header};
 use hyper::body::Incoming;
-use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
@@ -192,11 +188,16 @@ impl Door {
             now_ms: arrival.arrived_ms,
             approved: arrival.approved,
         };
-        let permit =
-            match thread.judge().authorize(&policies, caller.clone(), target, arrival.method.clone(), facts) {
-                Ok(permit) => permit,
-                Err(denial) => return self.deny(&arrival, &caller, denial).await,
-            };
+        let permit = match thread.judge().authorize(
+            &policies,
+            caller.clone(),
+            target,
+            arrival.method.clone(),
+            facts,
+        ) {
+            Ok(permit) => permit,
+            Err(denial) => return self.deny(&arrival, &caller, denial).await,
+        };
         if let Some(problem) = self.missing(permit.target()) {
             let target = permit.target().clone();
             return self.deny_request(&arrival, &caller, &target, problem, &[]).await;

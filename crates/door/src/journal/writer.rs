@@ -3,17 +3,15 @@
 mod late;
 mod seal;
 
+use super::CommitFailure;
 use super::pace::Pace;
 use super::queue::{Ack, Attempt, JournalHandle, Plain, Queue, Waiting, Wakes};
 use super::statements::StatementFile;
-use super::{CommitFailure, Committed, CommittedBatch};
 use doorman_auth::Revocations;
+use doorman_core::Digest;
 use doorman_core::id::{AuditId, IdSequence};
 use doorman_core::keys::SigningKey;
-use doorman_core::merkle::{self, Tree};
-use doorman_core::pass::Claims;
-use doorman_core::statement::{self, Statement, WriterId, peers_digest};
-use doorman_core::{Digest, sha256};
+use doorman_core::statement::{WriterId, peers_digest};
 use doorman_store::{Batch, CommitError, Database, Entry, ItemEnd, ItemMark, Journal, StoreError};
 use late::Late;
 use seal::Sealed;
