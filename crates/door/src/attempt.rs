@@ -3,10 +3,10 @@
 use crate::body::InBody;
 use crate::caller::Caller;
 use crate::catalog::Route;
-use crate::door::DoorThread;
 use crate::journal::{AttemptDraft, Draft, PassParts};
 use crate::permit::Permit;
 use crate::redact::{MASK, Masked, Redaction};
+use crate::thread::DoorThread;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use doorman_core::header;

@@ -6,7 +6,7 @@ use crate::arrival::{
 };
 use crate::attempt::{Origin, clipped, put_caller, put_item, put_target};
 use crate::body::{AnswerBody, InBody, ReadError};
-use crate::caller::{Caller, Callers, Credentials, Refusal, verify};
+use crate::caller::{Caller, Credentials, Refusal, verify};
 use crate::catalog::Catalog;
 use crate::config::DoorConfig;
 use crate::courier::{self, Courier};
@@ -14,28 +14,24 @@ use crate::fanout;
 use crate::forward::{Upgrade, forward};
 use crate::headers::{self, Client, Timing};
 use crate::item::Handling;
-use crate::journal::{Draft, JournalHandle, Outbox};
-use crate::outcome;
-use crate::permit::{Denial, Facts, Judge, Permit};
+use crate::journal::{Draft, JournalHandle};
+use crate::permit::{Denial, Facts, Permit};
 use crate::poll::ControlToken;
 use crate::problem::Problem;
 use crate::rate::RateGate;
 use crate::receipt::{Intent, NotCommitted, Receipt, commit};
 use crate::refusals::{self, RefusalGate};
-use crate::streams::Streams;
-use ahash::AHashMap;
+use crate::thread::DoorThread;
 use doorman_auth::{Authority, IdentityTokens, Revocations};
 use doorman_core::code::Code;
 use doorman_core::id::AuditId;
 use doorman_core::keys::SigningKey;
 use doorman_core::record::{Kind, OutcomeState, Record};
 use doorman_core::target::{self, Selector, Target, TargetError};
-use doorman_egress::{LinkToken, Pool, Protocol};
 use doorman_net::Conn;
-use doorman_policy::{PolicySet, PolicyStore};
+use doorman_policy::PolicyStore;
 use http::{HeaderValue, Method, Request, Response, StatusCode, Version, header};
 use hyper::body::Incoming;
-use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
@@ -76,157 +72,6 @@ pub struct DoorShared {
     pub courier: Courier,
 }
 
-/// The state of the door on one server thread.
-pub(crate) struct DoorThread {
-    shared: Arc<DoorShared>,
-    callers: Callers,
-    judge: Judge,
-    outbox: Rc<Outbox>,
-    pool: Pool<crate::body::OutBody>,
-    streams: Streams,
-    policies: RefCell<Arc<PolicySet>>,
-    identities: RefCell<MadeIdentities>,
-    random: Cell<u64>,
-}
-
-/// Assertions that this thread made lately: a hit takes no lock.
-#[derive(Default)]
-struct MadeIdentities {
-    by_key: AHashMap<Vec<u8>, (HeaderValue, u64)>,
-    key: Vec<u8>,
-}
-
-const MAX_IDENTITIES: usize = 10_000;
-/// Shorter than what the shared cache leaves of an assertion's life.
-const IDENTITY_REUSE_MS: u64 = 10_000;
-
-impl DoorThread {
-    pub(crate) fn now_ms(&self) -> u64 {
-        (self.shared.now_ms)()
-    }
-
-    pub(crate) fn shared(&self) -> &DoorShared {
-        &self.shared
-    }
-
-    pub(crate) fn config(&self) -> &DoorConfig {
-        &self.shared.config
-    }
-
-    pub(crate) fn catalog(&self) -> &Catalog {
-        &self.shared.catalog
-    }
-
-    pub(crate) fn outbox(&self) -> &Outbox {
-        &self.outbox
-    }
-
-    pub(crate) fn pool(&self) -> &Pool<crate::body::OutBody> {
-        &self.pool
-    }
-
-    pub(crate) fn streams(&self) -> &Streams {
-        &self.streams
-    }
-
-    pub(crate) fn judge(&self) -> &Judge {
-        &self.judge
-    }
-
-    pub(crate) fn pass_lifetime_ms(&self) -> u64 {
-        u64::try_from(self.shared.config.pass_lifetime.as_millis())
-            .unwrap_or(doorman_core::pass::MAX_LIFETIME_MS)
-    }
-
-    /// The policy set in force.
-    pub(crate) fn policies(&self) -> Arc<PolicySet> {
-        let version = self.shared.policies.version();
-        let mut held = self.policies.borrow_mut();
-        if held.version() != version {
-            *held = self.shared.policies.current();
-        }
-        held.clone()
-    }
-
-    pub(crate) fn protocol_of(&self, target: &Target) -> Protocol {
-        let snapshot = self.shared.catalog.load();
-        let service =
-            snapshot.regions.get(target.region()).and_then(|region| region.services.get(target.service()));
-        if service.is_some_and(|service| service.http2) { Protocol::Http2 } else { Protocol::Http1 }
-    }
-
-    /// A `traceparent` (W3C Trace Context) that goes on with the client's trace, or begins one.
-    pub(crate) fn traceparent(&self, sent: Option<&HeaderValue>) -> HeaderValue {
-        let trace = sent.and_then(|value| value.to_str().ok()).filter(|text| is_traceparent(text));
-        let span = self.next_random();
-        let text = match trace.and_then(|text| text.get(3..35)) {
-            Some(trace) => format!("00-{trace}-{span:016x}-01"),
-            None => format!("00-{:016x}{:016x}-{span:016x}-01", self.next_random(), self.next_random()),
-        };
-        HeaderValue::try_from(text).unwrap_or_else(|_| HeaderValue::from_static(""))
-    }
-
-    /// splitmix64: trace ids need to differ, not to be secret.
-    fn next_random(&self) -> u64 {
-        let state = self.random.get().wrapping_add(0x9e37_79b9_7f4a_7c15);
-        self.random.set(state);
-        let mut z = state;
-        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        z ^ (z >> 31)
-    }
-
-    /// What the service learns of the caller, signed.
-    pub(crate) fn identity(&self, caller: &Caller, target: &Target) -> Option<HeaderValue> {
-        let now_ms = self.now_ms();
-        let mut made = self.identities.borrow_mut();
-        let made = &mut *made;
-        made.key.clear();
-        let session = caller.session();
-        made.key.extend_from_slice(&session.id);
-        made.key.extend_from_slice(&session.groups_version().to_be_bytes());
-        made.key.extend_from_slice(&caller.actor_session().id);
-        made.key.extend_from_slice(target.region().as_bytes());
-        made.key.push(b'/');
-        made.key.extend_from_slice(target.service().as_bytes());
-        if let Some((value, until)) = made.by_key.get(made.key.as_slice())
-            && now_ms < *until
-        {
-            return Some(value.clone());
-        }
-        let key = (self.shared.identity_key)(now_ms)?;
-        let actor = caller.is_delegated().then(|| caller.identity().actor());
-        let token =
-            self.shared.identities.token(&key, session, actor, target.region(), target.service(), now_ms);
-        let value = HeaderValue::try_from(&*token).ok()?;
-        if made.by_key.len() >= MAX_IDENTITIES {
-            made.by_key.clear();
-        }
-        made.by_key.insert(made.key.clone(), (value.clone(), now_ms + IDENTITY_REUSE_MS));
-        Some(value)
-    }
-}
-
-/// The credential with which the proxy of this number is asked for a link.
-fn link_token(shared: &Arc<DoorShared>) -> LinkToken {
-    let shared = Arc::downgrade(shared);
-    Rc::new(move |key| {
-        let shared = shared.upgrade()?;
-        let region = shared.catalog.region_of(key)?;
-        (shared.link_token)(&region)
-    })
-}
-
-fn is_traceparent(text: &str) -> bool {
-    let is_hex = |part: Option<&str>| {
-        part.is_some_and(|part| {
-            part.bytes().all(|b| b.is_ascii_digit() || (b'a'..=b'f').contains(&b))
-                && part.bytes().any(|b| b != b'0')
-        })
-    };
-    text.len() == 55 && text.starts_with("00-") && is_hex(text.get(3..35)) && is_hex(text.get(36..52))
-}
-
 /// The door of one server thread.
 pub struct Door {
     thread: Rc<DoorThread>,
@@ -235,29 +80,14 @@ pub struct Door {
 impl Door {
     /// The door of the present thread; call it inside the thread's local set.
     pub fn open(shared: Arc<DoorShared>) -> Rc<Self> {
-        let outbox = Outbox::start(shared.journal.clone(), abandon_now);
-        let mut seed = [0; 8];
-        // Trace ids need no secrecy; a fixed seed would only repeat them.
-        let _ = aws_lc_rs::rand::fill(&mut seed);
-        let policies = RefCell::new(shared.policies.current());
-        let thread = Rc::new(DoorThread {
-            callers: Callers::new(),
-            judge: Judge::new(),
-            outbox,
-            pool: Pool::new(shared.config.connect_timeout).linked(link_token(&shared)),
-            streams: Streams::default(),
-            policies,
-            identities: RefCell::default(),
-            random: Cell::new(u64::from_ne_bytes(seed)),
-            shared,
-        });
+        let thread = Rc::new(DoorThread::new(shared));
         let sweeper = Rc::downgrade(&thread);
         tokio::task::spawn_local(async move {
             let mut seconds = tokio::time::interval(Duration::from_secs(1));
             loop {
                 seconds.tick().await;
                 let Some(thread) = sweeper.upgrade() else { return };
-                thread.streams.sweep(&thread);
+                thread.streams().sweep(&thread);
             }
         });
         let door = Rc::new(Self { thread });
@@ -276,7 +106,7 @@ impl Door {
         method: Method,
         facts: Facts,
     ) -> Result<Permit, Denial> {
-        self.thread.judge.authorize(&self.thread.policies(), caller, target, method, facts)
+        self.thread.judge().authorize(&self.thread.policies(), caller, target, method, facts)
     }
 
     /// Writes the attempt down: the second step. Ends when it is durable.
@@ -325,7 +155,7 @@ impl Door {
             Ok(authenticated) => authenticated,
             Err(refusal) => return self.refuse(&arrival, parts.uri.path(), refusal).await,
         };
-        if let Err(wait) = self.thread.shared.rate.admit(caller.identity().subject()) {
+        if let Err(wait) = self.thread.shared().rate.admit(caller.identity().subject()) {
             let mut problem = Problem::new(Code::Throttled, "Too many requests at once.").hint("Slow down.");
             problem.retry_after = Some(wait);
             let refusal = Refusal::new(problem, format!("beyond the rate of {}", caller.subject_text()));
@@ -358,11 +188,16 @@ impl Door {
             now_ms: arrival.arrived_ms,
             approved: arrival.approved,
         };
-        let permit =
-            match thread.judge.authorize(&policies, caller.clone(), target, arrival.method.clone(), facts) {
-                Ok(permit) => permit,
-                Err(denial) => return self.deny(&arrival, &caller, denial).await,
-            };
+        let permit = match thread.judge().authorize(
+            &policies,
+            caller.clone(),
+            target,
+            arrival.method.clone(),
+            facts,
+        ) {
+            Ok(permit) => permit,
+            Err(denial) => return self.deny(&arrival, &caller, denial).await,
+        };
         if let Some(problem) = self.missing(permit.target()) {
             let target = permit.target().clone();
             return self.deny_request(&arrival, &caller, &target, problem, &[]).await;
@@ -447,13 +282,13 @@ impl Door {
 
     async fn authenticate(&self, arrival: &Arrival) -> Result<(Arc<Caller>, bool), Refusal> {
         let thread = &self.thread;
-        let shared = &thread.shared;
+        let shared = thread.shared();
         let subprotocol = headers::subprotocol_token(&arrival.headers);
         let (credentials, consumes) =
             Credentials::from_headers(&arrival.headers, subprotocol, arrival.client_ip)?;
         let policies = thread.policies();
         let found =
-            thread.callers.find(&credentials, &shared.revocations, policies.version(), arrival.arrived_ms);
+            thread.callers().find(&credentials, &shared.revocations, policies.version(), arrival.arrived_ms);
         if let Some(caller) = found {
             return Ok((caller, consumes));
         }
@@ -471,7 +306,7 @@ impl Door {
                 )
             })??;
         let caller = Arc::new(verified);
-        thread.callers.remember(credentials, caller.clone(), epoch, policies.version());
+        thread.callers().remember(credentials, caller.clone(), epoch, policies.version());
         Ok((caller, consumes))
     }
 
@@ -495,7 +330,7 @@ impl Door {
 
     /// What the catalog knows not to exist. A region whose proxies have not answered yet is not judged here.
     fn missing(&self, target: &Target) -> Option<Problem> {
-        let snapshot = self.thread.shared.catalog.load();
+        let snapshot = self.thread.shared().catalog.load();
         let Some(region) = snapshot.regions.get(target.region()) else {
             return Some(
                 Problem::new(Code::UnknownRegion, format!("There is no region {}.", target.region()))
@@ -541,7 +376,7 @@ impl Door {
         record.reason = arrival.reason.as_deref().map(|reason| clipped(reason).into());
         record.policies = policies.iter().map(|name| (**name).into()).collect();
         let draft = Draft::new(record);
-        match self.thread.outbox.commit_refusal(draft).await {
+        match self.thread.outbox().commit_refusal(draft).await {
             Ok(id) => {
                 problem.audit_id = Some(id);
                 let mut response = problem.into_response();
@@ -573,7 +408,7 @@ impl Door {
     /// Refuses somebody who is not verified: one entry each up to a measure, a count beyond.
     async fn refuse(&self, arrival: &Arrival, path: &str, refusal: Refusal) -> Response<AnswerBody> {
         let Refusal { mut problem, audit_reason, claimed, actor } = refusal;
-        let shared = &self.thread.shared;
+        let shared = self.thread.shared();
         let (admitted, surplus) = shared.refusals.admit(arrival.client_ip, arrival.arrived_ms);
         for surplus in surplus {
             shared.journal.write_later(refusals::record(&surplus, arrival.arrived_ms));
@@ -588,7 +423,7 @@ impl Door {
         if let Some(claimed) = claimed {
             record.detail.insert("claimed".into(), claimed.into());
         }
-        match self.thread.outbox.commit_refusal(Draft::new(record)).await {
+        match self.thread.outbox().commit_refusal(Draft::new(record)).await {
             Ok(id) => {
                 problem.audit_id = Some(id);
                 problem.into_response()
@@ -596,8 +431,4 @@ impl Door {
             Err(failure) => Problem::from(failure).into_response(),
         }
     }
-}
-
-fn abandon_now(attempt: AuditId) -> Draft {
-    outcome::abandoned(attempt, attempt.unix_ms())
 }

@@ -2,13 +2,13 @@
 
 use crate::attempt::Origin;
 use crate::body::{AnswerBody, InBody};
-use crate::door::DoorThread;
 use crate::forward::forward;
 use crate::headers::INSTANCE;
 use crate::item::Handling;
 use crate::permit::{Denial, Permit};
 use crate::problem::{AUDIT_ID, Problem};
 use crate::receipt::{Intent, NotCommitted, commit};
+use crate::thread::DoorThread;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;

@@ -2,12 +2,12 @@
 
 use crate::attempt::Errand;
 use crate::body::{AnswerBody, OutBody, ServiceBody};
-use crate::door::DoorThread;
 use crate::headers::{self, INSTANCE, PASS, REFUSAL};
 use crate::item::ItemWatch;
 use crate::outcome::{OutcomeGuard, OutcomeTap};
 use crate::problem::{AUDIT_ID, ERROR, Problem, id_value};
 use crate::receipt::{Receipt, ReceiptParts, commit_second_pass, region_unavailable};
+use crate::thread::DoorThread;
 use crate::tunnel;
 use doorman_core::code::Code;
 use doorman_core::record::OutcomeState;

@@ -1,7 +1,7 @@
 //! Headers across the door, built from empty.
 
 use crate::caller::Caller;
-use crate::door::DoorThread;
+use crate::thread::DoorThread;
 use doorman_core::header::{Class, classify, is_masked_in_response, is_own};
 use doorman_core::pass;
 use doorman_core::target::Target;

@@ -27,6 +27,7 @@ mod permit;
 pub mod rate;
 mod receipt;
 mod streams;
+mod thread;
 mod tunnel;
 
 pub use arrival::channel_of;

@@ -2,9 +2,9 @@
 
 use crate::attempt::recorded_headers;
 use crate::body::Meter;
-use crate::door::DoorThread;
 use crate::item::ItemWatch;
 use crate::journal::Draft;
+use crate::thread::DoorThread;
 use doorman_core::code::Code;
 use doorman_core::id::AuditId;
 use doorman_core::record::{Kind, OutcomeState, Record};

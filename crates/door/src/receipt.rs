@@ -3,11 +3,11 @@
 use crate::attempt::{self, Errand, Origin};
 use crate::body::InBody;
 use crate::catalog::Route;
-use crate::door::DoorThread;
 use crate::item::Handling;
 use crate::journal::{CommitFailure, Committed, Draft};
 use crate::permit::{Denial, Permit};
 use crate::problem::Problem;
+use crate::thread::DoorThread;
 use bytes::Bytes;
 use doorman_core::code::Code;
 use doorman_core::id::AuditId;

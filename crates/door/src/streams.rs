@@ -1,8 +1,8 @@
 //! Answers that are still open, so that those are cut whose session has ended or whose caller has lost the right.
 
 use crate::caller::Caller;
-use crate::door::DoorThread;
 use crate::permit::Permit;
+use crate::thread::DoorThread;
 use doorman_auth::AuthError;
 use doorman_core::code::Code;
 use std::cell::{Cell, RefCell};

@@ -11,6 +11,7 @@ use sqlx::pool::PoolOptions;
 use sqlx::postgres::PgConnectOptions;
 use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqliteSynchronous};
 use sqlx::{ConnectOptions as _, Executor as _};
+use std::num::NonZeroUsize;
 use std::path::Path;
 use std::str::FromStr as _;
 use std::sync::Arc;
@@ -69,7 +70,8 @@ impl Database {
         let (pool, index) = match &options {
             Options::Sqlite(options) => {
                 let options = options.clone().create_if_missing(config.creates);
-                let pool = limits(config).connect_with(options.clone()).await?;
+                let limits = sqlite_limits(config);
+                let pool = limits.clone().connect_with(options.clone()).await?;
                 let mut file = options.get_filename().as_os_str().to_owned();
                 file.push(".index");
                 // Derived: what a power cut takes is indexed again.
@@ -78,8 +80,8 @@ impl Database {
                     .synchronous(SqliteSynchronous::Normal)
                     .pragma("wal_autocheckpoint", CHECKPOINT_PAGES.to_string());
                 let index = match config.creates {
-                    true => limits(config).connect_with(derived).await?,
-                    false => limits(config).connect_lazy_with(derived),
+                    true => limits.connect_with(derived).await?,
+                    false => limits.connect_lazy_with(derived),
                 };
                 (Pool::Sqlite(SqliteFile::new(pool)), Pool::Sqlite(SqliteFile::new(index)))
             }
@@ -146,6 +148,13 @@ const MYSQL_SESSION: &str = "SET SESSION sql_mode = CONCAT(@@sql_mode, ',STRICT_
 /// What each Postgres session is set to. Lists go along an index in its order and stop early; for a value that has become
 /// frequent since the last ANALYZE the planner would rather gather all rows and sort them.
 const POSTGRES_SESSION: &str = "SET enable_bitmapscan = off";
+
+/// Limits of a pool on SQLite, where each connection is a thread of this process with a page cache of its own.
+fn sqlite_limits(config: &DatabaseConfig) -> PoolOptions<sqlx::Sqlite> {
+    let cores = std::thread::available_parallelism().map_or(1, NonZeroUsize::get);
+    let useful = u32::try_from(cores.max(4)).unwrap_or(u32::MAX);
+    limits(config).max_connections(config.max_connections.min(useful))
+}
 
 fn limits<DB: sqlx::Database>(config: &DatabaseConfig) -> PoolOptions<DB> {
     PoolOptions::new().max_connections(config.max_connections).acquire_timeout(config.acquire_timeout)

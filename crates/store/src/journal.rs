@@ -76,7 +76,7 @@ pub struct Journal {
 }
 
 enum Link {
-    Sqlite(sqlite::SqliteLink),
+    Sqlite(Box<sqlite::SqliteLink>),
     MySql(MySqlConnection),
     Postgres(PgConnection),
 }
@@ -219,7 +219,9 @@ impl Journal {
 impl Link {
     async fn open(database: &Database) -> Result<Self, StoreError> {
         Ok(match &*database.options {
-            Options::Sqlite(options) => Self::Sqlite(sqlite::SqliteLink::open(options.get_filename())?),
+            Options::Sqlite(options) => {
+                Self::Sqlite(Box::new(sqlite::SqliteLink::open(options.get_filename())?))
+            }
             Options::MySql(options) => Self::MySql(mysql::open(options).await?),
             Options::Postgres(options) => Self::Postgres(options.connect().await?),
         })

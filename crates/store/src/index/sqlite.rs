@@ -21,9 +21,9 @@ const NICE: i32 = 18;
 /// a request would otherwise wait, however nice this one is, until its slice of some milliseconds is over.
 const YIELD_EVERY: i32 = 500;
 
-/// Pages in the index's write-ahead log, 128 MiB, after which they are copied. Most are written again and again: the longer this
-/// is put off the less is copied, and while the disk flushes them, commits of the journal wait.
-pub(crate) const CHECKPOINT_PAGES: i64 = 32_000;
+/// Pages in the index's write-ahead log after which they are copied. Most are written again and again: the longer this is
+/// put off the less is copied, and while the disk flushes them, commits of the journal wait.
+pub(crate) const CHECKPOINT_PAGES: i64 = 8_000;
 
 /// The way to the indexer's thread, which is started by the first step.
 #[derive(Clone, Default)]

@@ -3,6 +3,8 @@
 use super::*;
 use crate::journal::Draft;
 use doorman_core::record::{Kind, Record};
+use doorman_core::sha256;
+use doorman_core::statement::Statement;
 use doorman_store::{DatabaseConfig, StoredBatch};
 use doorman_testkit::{mariadb, postgres};
 use parking_lot::Mutex;
