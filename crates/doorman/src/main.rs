@@ -20,7 +20,7 @@ use std::process::ExitCode;
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 fn main() -> ExitCode {
-    // A process that is small stays small: the allocator asks for pages of two megabytes, of which many would stay empty.
+    // As `.cargo/config.toml` tells the allocator, for builds that bring C flags of their own.
     let _ = rustix::thread::disable_transparent_huge_pages(true);
     // Fails only where a provider was installed before; there is one provider in this program.
     let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
