@@ -14,6 +14,9 @@ pub const RATE: Quantity = |shot| Some(shot.requests_per_second).filter(|rate| *
 pub const P50: Quantity = |shot| shot.p50;
 pub const P99: Quantity = |shot| shot.p99;
 pub const CPU: Quantity = |shot| shot.cpu_per_request;
+pub const INDEXER_CPU: Quantity = |shot| shot.indexer_cpu_per_request;
+pub const CPU_BUT_INDEXER: Quantity =
+    |shot| Some(shot.cpu_per_request? - shot.indexer_cpu_per_request.unwrap_or_default());
 pub const INSTRUCTIONS: Quantity = |shot| shot.instructions_per_request;
 
 impl Figures<'_> {
@@ -62,6 +65,7 @@ mod tests {
             p50: None,
             p99: None,
             cpu_per_request: None,
+            indexer_cpu_per_request: None,
             instructions_per_request: None,
             errors: 0,
             first_error: None,

@@ -9,11 +9,16 @@ use anyhow::{Context, Result};
 
 use crate::procfs;
 
+/// The thread that fills the search index.
+const INDEXER: &str = "indexer";
+
 /// What was spent between start and stop.
 #[derive(Debug, Clone, Copy)]
 pub struct Spent {
     /// User and kernel.
     pub cpu_seconds: f64,
+    /// Of them, the search indexer's own thread (SQLite's alone has one).
+    pub indexer_seconds: f64,
     /// User and kernel; `None` where the machine has no counters.
     pub instructions: Option<f64>,
 }
@@ -22,6 +27,7 @@ pub struct Spent {
 pub struct Meter {
     pids: Vec<u32>,
     cpu_before: f64,
+    indexer_before: f64,
     perf: Option<(Child, PathBuf)>,
 }
 
@@ -44,13 +50,15 @@ impl Meter {
             _ => None,
         };
         let cpu_before = procfs::cpu_seconds(&pids)?;
-        Ok(Self { pids, cpu_before, perf })
+        let indexer_before = procfs::thread_seconds(&pids, INDEXER)?;
+        Ok(Self { pids, cpu_before, indexer_before, perf })
     }
 
     pub fn stop(self) -> Result<Spent> {
         let cpu_seconds = procfs::cpu_seconds(&self.pids)? - self.cpu_before;
+        let indexer_seconds = procfs::thread_seconds(&self.pids, INDEXER)? - self.indexer_before;
         let instructions = self.perf.map(|(child, file)| stop_perf(child, &file)).transpose()?;
-        Ok(Spent { cpu_seconds, instructions })
+        Ok(Spent { cpu_seconds, indexer_seconds, instructions })
     }
 }
 

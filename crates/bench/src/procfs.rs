@@ -43,6 +43,21 @@ pub fn cpu_seconds(roots: &[u32]) -> Result<f64> {
     Ok(ticks as f64 / TICKS_PER_SECOND)
 }
 
+/// CPU seconds, user and kernel, of the living threads of that name in the trees under `roots`.
+pub fn thread_seconds(roots: &[u32], name: &str) -> Result<f64> {
+    let mut ticks = 0;
+    for pid in process_tree(roots)? {
+        let Ok(tasks) = fs::read_dir(format!("/proc/{pid}/task")) else { continue };
+        for task in tasks.flatten() {
+            let of_task = |file: &str| fs::read_to_string(task.path().join(file)).unwrap_or_default();
+            if of_task("comm").trim_end() == name {
+                ticks += parse_stat(&of_task("stat")).map_or(0, |stat| stat.ticks);
+            }
+        }
+    }
+    Ok(ticks as f64 / TICKS_PER_SECOND)
+}
+
 /// Resident memory of the trees under `roots`, in KiB: the plain sum, though processes of one binary share its pages.
 pub fn resident_kib(roots: &[u32]) -> Result<u64> {
     let mut total = 0;
@@ -64,7 +79,10 @@ struct Stat {
 }
 
 fn read_stat(pid: u32) -> Result<Stat> {
-    let text = fs::read_to_string(format!("/proc/{pid}/stat"))?;
+    parse_stat(&fs::read_to_string(format!("/proc/{pid}/stat"))?)
+}
+
+fn parse_stat(text: &str) -> Result<Stat> {
     // The command's name is in parentheses and may itself hold spaces and parentheses.
     let (_, rest) = text.rsplit_once(')').context("malformed stat")?;
     let fields: Vec<&str> = rest.split_whitespace().collect();
@@ -84,6 +102,22 @@ mod tests {
         child.kill().unwrap();
         child.wait().unwrap();
         assert!(tree.contains(&std::process::id()) && tree.contains(&child.id()));
+    }
+
+    #[test]
+    fn the_time_of_a_thread_is_found_by_its_name() {
+        let work = || {
+            let until = std::time::Instant::now() + std::time::Duration::from_secs(20);
+            while std::time::Instant::now() < until {
+                if thread_seconds(&[std::process::id()], "worker-of-test").unwrap() > 0.0 {
+                    return true;
+                }
+            }
+            false
+        };
+        let thread = std::thread::Builder::new().name("worker-of-test".into()).spawn(work).unwrap();
+        assert!(thread.join().unwrap());
+        assert_eq!(thread_seconds(&[std::process::id()], "nobody").unwrap(), 0.0);
     }
 
     #[test]

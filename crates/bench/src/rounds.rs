@@ -52,6 +52,8 @@ pub struct Shot {
     pub p99: Option<f64>,
     /// CPU microseconds of the chain's processes, without upstream and load generator.
     pub cpu_per_request: Option<f64>,
+    /// Of them, those of the search indexer's thread.
+    pub indexer_cpu_per_request: Option<f64>,
     pub instructions_per_request: Option<f64>,
     pub errors: u64,
     pub first_error: Option<String>,
@@ -117,6 +119,7 @@ fn summarize(name: &str, load: Load, round: usize, window: Window, mut sample: S
         p50: sample.quantile(0.50),
         p99: sample.quantile(0.99),
         cpu_per_request: per_request(spent.cpu_seconds * 1e6),
+        indexer_cpu_per_request: per_request(spent.indexer_seconds * 1e6),
         instructions_per_request: spent.instructions.and_then(per_request),
         errors: sample.errors,
         first_error: sample.first_error,

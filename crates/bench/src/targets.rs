@@ -2,7 +2,7 @@
 
 use serde::Serialize;
 
-use crate::figures::{CPU, Figures, INSTRUCTIONS, P50, P99, Quantity, RATE, median};
+use crate::figures::{CPU, CPU_BUT_INDEXER, Figures, INSTRUCTIONS, P50, P99, Quantity, RATE, median};
 use crate::rounds::{ALONE, CROWD, Load, MAIN, STEADY};
 use crate::scenarios::bodies::{Direction, Transfer};
 use crate::scenarios::delegated::Verified;
@@ -97,12 +97,13 @@ pub fn judge(findings: &Findings<'_>) -> Vec<Row> {
     rows
 }
 
-/// What the journal costs. Where no instructions are counted, CPU time stands in for them.
+/// What the journal costs. Where no instructions are counted, CPU time stands in for them, without the
+/// search indexer's.
 fn journal_rows(figures: &Figures<'_>) -> Vec<Row> {
     let cost = |chain: &str, unaudited: &str| {
         figures
             .ratio(chain, unaudited, MAIN, INSTRUCTIONS)
-            .or_else(|| figures.ratio(chain, unaudited, MAIN, CPU))
+            .or_else(|| figures.ratio(chain, unaudited, MAIN, CPU_BUT_INDEXER))
     };
     // At one connection every commit holds one attempt: that is one row per commit.
     let single_rows = figures.median(DELAYED, ALONE, RATE);
