@@ -87,8 +87,8 @@ impl Redaction {
     }
 
     /// A body with the values of secret fields masked: in JSON at any depth, also where a text within it is JSON again, a
-    /// form, or an address with a query; in a form, where a name of the field stands in the key; in a multipart form, where it stands in a part's head, and within
-    /// each part.
+    /// form, or an address with a query; in a form, where a name of the field stands in the key; in a multipart form, where
+    /// it stands in a part's head, and within each part.
     ///
     /// Of a body that names a secret field and can be read in no such way, or in two (a prefix, a broken text, a name that
     /// occurs twice), the beginning is kept up to where that name may begin; nothing, when that is at once. The caller
@@ -228,47 +228,42 @@ impl Redaction {
     /// A text with the values of secret keys masked, where it holds a form or an address with a query; `None` when it
     /// holds none.
     fn pairs_in(&self, text: &str) -> Option<String> {
-        let masked_pair = |pair: &str| {
-            pair.match_indices('=').find_map(|(at, _)| {
-                let before = pair.get(..at)?;
-                let begins = |c: char| {
-                    c.is_whitespace() || matches!(c, '?' | '#' | ';' | ',' | '"' | '\'' | '<' | '(')
-                };
-                let key = before.rsplit(begins).next()?;
-                self.mentions_field(key).then(|| format!("{before}={MASK}"))
-            })
-        };
-        let mut any = false;
-        let pair = |pair| match masked_pair(pair) {
-            Some(masked) => {
-                any = true;
-                Cow::Owned(masked)
-            }
-            None => Cow::Borrowed(pair),
-        };
-        let pairs: Vec<Cow<'_, str>> = text.split('&').map(pair).collect();
-        any.then(|| pairs.join("&"))
+        let begins =
+            |c: char| c.is_whitespace() || matches!(c, '?' | '#' | ';' | ',' | '"' | '\'' | '<' | '(');
+        let is_secret =
+            |before: &str| before.rsplit(begins).next().is_some_and(|key| self.mentions_field(key));
+        masked_behind(text, |pair| {
+            pair.match_indices('=').map(|(at, _)| at).find(|at| pair.get(..*at).is_some_and(is_secret))
+        })
     }
 }
 
 /// The pairs of a query or form with the values of secret keys masked, and which keys were.
 fn masked_pairs(pairs: &str, is_secret: impl Fn(&str) -> bool) -> (Cow<'_, str>, Vec<String>) {
-    let secret_key = |pair: &str| {
-        let plain = decoded(pair.split_once('=')?.0).to_ascii_lowercase();
-        is_secret(&plain).then_some(plain)
-    };
     let mut masked = Vec::new();
-    let kept: Vec<Cow<'_, str>> = pairs
-        .split('&')
-        .map(|pair| match (secret_key(pair), pair.split_once('=')) {
-            (Some(plain), Some((key, _))) => {
-                masked.push(plain);
-                Cow::Owned(format!("{key}={MASK}"))
-            }
-            _ => Cow::Borrowed(pair),
+    let kept = masked_behind(pairs, |pair| {
+        let (key, _) = pair.split_once('=')?;
+        let plain = decoded(key).to_ascii_lowercase();
+        is_secret(&plain).then(|| {
+            masked.push(plain);
+            key.len()
         })
-        .collect();
-    if masked.is_empty() { (Cow::Borrowed(pairs), masked) } else { (Cow::Owned(kept.join("&")), masked) }
+    });
+    (kept.map_or(Cow::Borrowed(pairs), Cow::Owned), masked)
+}
+
+/// `text` with each of its pairs masked from the `=` on whose place in the pair `secret_at` gives; `None` when it gives none.
+fn masked_behind(text: &str, mut secret_at: impl FnMut(&str) -> Option<usize>) -> Option<String> {
+    let mut any = false;
+    let pair = |pair| match secret_at(pair).and_then(|at| str::get(pair, ..at)) {
+        Some(before) => {
+            any = true;
+            Cow::Owned(format!("{before}={MASK}"))
+        }
+        None => Cow::Borrowed(pair),
+    };
+    let pairs: Vec<Cow<'_, str>> = text.split('&').map(pair).collect();
+    any.then(|| pairs.join("&"))
 }
 
 /// Whether a decoded key is one of `names`, also as a part of `user[password]`, `password[]` or `user.password`.
