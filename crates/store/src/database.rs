@@ -193,7 +193,7 @@ fn sqlite_options(path: &Path) -> SqliteConnectOptions {
         // Without it REPLACE deletes rows past the triggers that forbid deleting.
         .pragma("recursive_triggers", "1")
         // The journal copies the log itself; this is for processes without one.
-        .pragma("wal_autocheckpoint", "8000")
+        .pragma("wal_autocheckpoint", "32000")
         .busy_timeout(Duration::from_secs(5))
         .disable_statement_logging()
 }

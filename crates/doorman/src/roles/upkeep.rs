@@ -66,13 +66,15 @@ pub async fn tell_refusals(shared: Arc<DoorShared>) {
 
 /// The lease under which one replica does what all could do.
 const LEASE_MS: u64 = 10_000;
-/// Entries that one step of the indexer takes of each writer. Few enough that its commit is short: others wait for its core then.
+/// How often the indexer looks. Rarely enough to cost little, often enough that a step is short.
+const INDEX_EVERY: Duration = Duration::from_millis(100);
+/// Entries that one step of the indexer takes of each writer.
 const INDEX_AT_ONCE: usize = 2_000;
 
 /// Keeps the search index close behind the journal; one replica at a time.
 pub async fn index(database: Database, shared: Arc<DoorShared>) {
     let holder = holder();
-    let mut due = tokio::time::interval(Duration::from_millis(300));
+    let mut due = tokio::time::interval(INDEX_EVERY);
     due.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
     let mut well = true;
     loop {

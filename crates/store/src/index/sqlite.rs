@@ -1,5 +1,5 @@
 //! One span on SQLite, by rusqlite on a thread of its own: sqlx would hand every row between two threads. The thread
-//! yields to those that answer requests.
+//! leaves room for those that answer requests.
 
 use crate::StoreError;
 use crate::driver::{SqliteFile, Value, args};
@@ -12,18 +12,22 @@ use rusqlite::{Connection, OpenFlags, OptionalExtension as _, ToSql, Transaction
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError, mpsc};
 use std::thread::JoinHandle;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use tokio::sync::{OwnedMutexGuard, oneshot};
 
 /// How much the indexer yields: the highest nice value but one.
 const NICE: i32 = 18;
-/// Steps of SQLite's machine, some tens of microseconds of them, after which the indexer lets others run: a thread that is to answer
-/// a request would otherwise wait, however nice this one is, until its slice of some milliseconds is over.
-const YIELD_EVERY: i32 = 500;
+/// Steps of SQLite's machine, less than a tenth of a millisecond of them, after which the indexer rests.
+const STEPS: i32 = 1_000;
+/// It rests for so many times as long as it worked. What answers requests would wait otherwise: however nice a thread is, it keeps
+/// its core for a slice of some milliseconds.
+const REST: u32 = 2;
+/// The longest rest: what was not work but waiting needs none.
+const MAX_REST: Duration = Duration::from_micros(500);
 
-/// Pages in the index's write-ahead log after which they are copied. Most are written again and again: the longer this is
-/// put off the less is copied, and while the disk flushes them, commits of the journal wait.
-pub(crate) const CHECKPOINT_PAGES: i64 = 8_000;
+/// Pages in the index's write-ahead log after which they are copied. While the disk flushes them, commits of the journal wait:
+/// this bounds how long.
+pub(crate) const CHECKPOINT_PAGES: i64 = 300;
 
 /// The way to the indexer's thread, which is started by the first step.
 #[derive(Clone, Default)]
@@ -134,13 +138,13 @@ impl Connections {
         index.pragma_update(None, "synchronous", "NORMAL")?;
         index.pragma_update(None, "wal_autocheckpoint", CHECKPOINT_PAGES)?;
         for connection in [&journal, &index] {
-            connection.progress_handler(
-                YIELD_EVERY,
-                Some(|| {
-                    std::thread::yield_now();
-                    false
-                }),
-            )?;
+            let mut begun = Instant::now();
+            let rest = move || {
+                std::thread::sleep((begun.elapsed() * REST).min(MAX_REST));
+                begun = Instant::now();
+                false
+            };
+            connection.progress_handler(STEPS, Some(rest))?;
         }
         Ok(Self { journal, index })
     }

@@ -33,7 +33,8 @@ impl Database {
         rows.iter().map(place).collect()
     }
 
-    /// Each writer's next unindexed statements, about `max` entries of each and at least one statement.
+    /// Each writer's next unindexed statements, `max` entries of each or, with the rest of a statement, a
+    /// few more; fewer where there are no more.
     pub(crate) async fn unindexed_spans(
         &self,
         places: &HashMap<WriterId, Place>,
@@ -60,21 +61,23 @@ impl Database {
         Ok(spans.iter().map(|span| span.first_id).min())
     }
 
+    /// Two rows, whatever the span: those of its first and last statement.
     async fn span_from(&self, writer: WriterId, from: Place, max: u64) -> Result<Option<Span>, StoreError> {
-        let sql = "SELECT number, count, first_id, last_id FROM statement WHERE writer = ? AND number >= ? \
-             ORDER BY number LIMIT ?";
-        let mut span: Option<Span> = None;
-        for row in self.pool.rows(sql, args![writer.0, from.next_number, max.clamp(1, 1_000)]).await? {
-            let (number, count) = (row.uint(0)?, row.uint(1)?);
-            let first_id = AuditId(row.array(2)?);
-            let span = span.get_or_insert(Span { writer, from, to: from, first_id, entries: 0 });
-            if span.entries > 0 && span.entries + count > max {
-                break;
-            }
-            span.to = Place { next_number: number + 1, last_id: AuditId(row.array(3)?) };
-            span.entries += count;
-        }
-        Ok(span)
+        let first_sql = "SELECT number, first_index, first_id FROM statement WHERE writer = ? AND number >= ? \
+             ORDER BY number LIMIT 1";
+        let first = self.pool.row(first_sql, args![writer.0, from.next_number]).await?;
+        let Some(first) = first else { return Ok(None) };
+        let (number, first_index) = (first.uint(0)?, first.uint(1)?);
+        // Each has an entry at least: `max` of them are enough.
+        let last_sql = "SELECT number, first_index + count, last_id FROM statement WHERE writer = ? AND number >= ? \
+             AND number < ? AND first_index < ? ORDER BY number DESC LIMIT 1";
+        let max = max.max(1);
+        let bounds = args![writer.0, number, number.saturating_add(max), first_index.saturating_add(max)];
+        let last = self.pool.row(last_sql, bounds).await?;
+        let Some(last) = last else { return Ok(None) };
+        let to = Place { next_number: last.uint(0)? + 1, last_id: AuditId(last.array(2)?) };
+        let entries = last.uint(1)?.saturating_sub(first_index);
+        Ok(Some(Span { writer, from, to, first_id: AuditId(first.array(2)?), entries }))
     }
 }
 

@@ -6,10 +6,11 @@
 use super::{Batch, Failure, stored};
 use crate::StoreError;
 use rusqlite::{CachedStatement, Connection, OpenFlags, params};
-use std::path::Path;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, mpsc};
-use std::time::Duration;
+use std::collections::HashMap;
+use std::fs::File;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, LazyLock, Mutex, PoisonError, mpsc};
+use std::time::{Duration, Instant};
 
 const BEGIN: &str = "BEGIN IMMEDIATE";
 const EPOCH: &str = "SELECT epoch FROM revocation_epoch";
@@ -24,9 +25,15 @@ const ENDED: &str = "UPDATE run_item SET state = ?, status = ?, error = ?, due_m
      WHERE run = ? AND item = ? AND audit = ? AND state IN (1, 4)";
 const COMMIT: &str = "COMMIT";
 
-/// Pages in the write-ahead log, 16 MiB, after which they are copied into the database file. Commits wait while the disk flushes the
-/// copy: the rarer that is, the fewer of them do.
-const CHECKPOINT_PAGES: usize = 4_000;
+/// Bytes of a page.
+const PAGE: usize = 4_096;
+/// New pages of the write-ahead log after which they are copied into the database file, a piece at a time. Few enough that the
+/// copy keeps no core, and its flush not the disk, for longer than a commit may wait.
+const PIECE_PAGES: usize = 64;
+/// The least time from one piece to the next: when many pages come, pieces are longer.
+const PIECE_EVERY: Duration = Duration::from_millis(25);
+/// Pages in the log, 32 MiB, after which it begins anew.
+const LOG_PAGES: u32 = 8_000;
 
 /// The journal only appends: it needs the pages of one batch, not those of the batches before. Negative: KiB.
 const CACHE_KIB: i32 = -1_000;
@@ -42,7 +49,7 @@ impl SqliteLink {
     pub(super) fn open(path: &Path) -> Result<Self, StoreError> {
         let connection = open(path)?;
         connection.pragma_update(None, "wal_autocheckpoint", 0)?;
-        Ok(Self { connection, checkpoints: Checkpoints::start(open(path)?)? })
+        Ok(Self { connection, checkpoints: Checkpoints::start(open(path)?, flusher(path)?)? })
     }
 
     /// Blocks until the batch is durable.
@@ -50,53 +57,82 @@ impl SqliteLink {
         commit(&self.connection, batch)?;
         let bytes: usize =
             batch.entries.iter().map(|entry| entry.claims.len() + entry.record.len() + 64).sum();
-        // The last page of each table is written again by each commit.
-        self.checkpoints.note(&self.connection, 5 + bytes / 4_000);
+        self.checkpoints.note(&self.connection, bytes);
         Ok(())
     }
 }
 
-/// Copies the write-ahead log into the database file on a thread of its own, so that no commit waits for it. What was
-/// committed meanwhile is copied by the journal itself: only when all is copied does the log begin anew.
+/// Copies the write-ahead log into the database file, piece by piece, on a thread of its own, so that no commit waits for
+/// it. Only when all is copied can the log begin anew, and SQLite flushes the file then and not before: the journal
+/// itself copies the last piece, for which little is left to flush.
 struct Checkpoints {
-    pages: usize,
-    is_asked: bool,
+    /// Bytes of entries that were not asked to be copied.
+    new: usize,
+    asked: Option<Instant>,
+    is_busy: bool,
     ask: mpsc::SyncSender<()>,
-    is_done: Arc<AtomicBool>,
+    /// How many pages the log had after each piece.
+    done: mpsc::Receiver<u32>,
 }
 
 impl Checkpoints {
-    fn start(connection: Connection) -> Result<Self, StoreError> {
+    fn start(connection: Connection, flusher: Arc<File>) -> Result<Self, StoreError> {
         let (ask, asked) = mpsc::sync_channel(1);
-        let is_done = Arc::new(AtomicBool::new(false));
-        let done = is_done.clone();
+        let (told, done) = mpsc::channel();
         let work = move || {
             while asked.recv().is_ok() {
-                checkpoint(&connection);
-                done.store(true, Ordering::Release);
+                let pages = checkpoint(&connection);
+                if let Err(error) = flusher.sync_data() {
+                    // SQLite flushes too, and decides by that.
+                    tracing::warn!(%error, "the database could not be flushed ahead of its checkpoint");
+                }
+                let _ = told.send(pages);
             }
         };
         let thread = std::thread::Builder::new().name("checkpoint".into()).spawn(work);
         thread.map_err(|error| StoreError::Config(format!("cannot start a thread: {error}")))?;
-        Ok(Self { pages: 0, is_asked: false, ask, is_done })
+        Ok(Self { new: 0, asked: None, is_busy: false, ask, done })
     }
 
-    fn note(&mut self, connection: &Connection, pages: usize) {
-        self.pages += pages;
-        if self.is_asked && self.is_done.swap(false, Ordering::Acquire) {
-            checkpoint(connection);
-            (self.pages, self.is_asked) = (0, false);
-        } else if !self.is_asked && self.pages >= CHECKPOINT_PAGES {
-            self.is_asked = self.ask.try_send(()).is_ok();
+    /// After a commit of so many bytes of entries.
+    fn note(&mut self, connection: &Connection, bytes: usize) {
+        self.new += bytes;
+        if self.is_busy
+            && let Ok(pages) = self.done.try_recv()
+        {
+            self.is_busy = false;
+            if pages >= LOG_PAGES {
+                checkpoint(connection);
+            }
+        }
+        let is_due = |asked: Instant| asked.elapsed() >= PIECE_EVERY;
+        if !self.is_busy && self.new >= PIECE_PAGES * PAGE && self.asked.is_none_or(is_due) {
+            self.is_busy = self.ask.try_send(()).is_ok();
+            self.asked = Some(Instant::now());
+            self.new = 0;
         }
     }
 }
 
-/// Never waits for readers or writers; what it cannot copy now it will the next time.
-fn checkpoint(connection: &Connection) {
-    if let Err(error) = connection.query_row("PRAGMA wal_checkpoint(PASSIVE)", [], |_| Ok(())) {
+/// Never waits for readers or writers; what it cannot copy now it will the next time. Gives the pages of the log.
+fn checkpoint(connection: &Connection) -> u32 {
+    connection.query_row("PRAGMA wal_checkpoint(PASSIVE)", [], |row| row.get(1)).unwrap_or_else(|error| {
         tracing::warn!(%error, "the write-ahead log could not be copied into the database");
+        0
+    })
+}
+
+/// The database file, to be flushed and nothing else. It is opened once and never closed: to close any descriptor of a
+/// file gives up every lock that the process holds on it, those of SQLite too.
+fn flusher(path: &Path) -> Result<Arc<File>, StoreError> {
+    static FILES: LazyLock<Mutex<HashMap<PathBuf, Arc<File>>>> = LazyLock::new(Mutex::default);
+    let mut files = FILES.lock().unwrap_or_else(PoisonError::into_inner);
+    if let Some(file) = files.get(path) {
+        return Ok(file.clone());
     }
+    let file = Arc::new(File::open(path).map_err(sqlx::Error::Io)?);
+    files.insert(path.to_owned(), file.clone());
+    Ok(file)
 }
 
 /// A connection with the settings that [`crate::Database`] gives its connections.
