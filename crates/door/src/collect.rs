@@ -15,6 +15,10 @@ use std::time::Duration;
 const RECEIPTS_PATH: &str = "/control/v1/receipts";
 /// Between two visits to a proxy.
 const INTERVAL: Duration = Duration::from_secs(1);
+/// Between two visits to a busy one, whose receipts would make a long transaction if they were left to gather.
+const BUSY_INTERVAL: Duration = Duration::from_millis(250);
+/// A visit that brings so many bytes was to a busy one.
+const BUSY: usize = 32 << 10;
 const TIMEOUT: Duration = Duration::from_secs(10);
 /// The largest answer that is read.
 const MAX_ANSWER: usize = 4 << 20;
@@ -112,8 +116,10 @@ struct Visitor {
 impl Visitor {
     async fn run(mut self, is_ours: Rc<Cell<bool>>) {
         let mut well = true;
+        let mut interval = INTERVAL;
         loop {
-            tokio::time::sleep(INTERVAL).await;
+            tokio::time::sleep(interval).await;
+            interval = INTERVAL;
             if !is_ours.get() {
                 // Another replica moves on from where we were.
                 self.source = None;
@@ -131,6 +137,9 @@ impl Visitor {
                 }
             }
             well = collected.is_ok();
+            if collected.is_ok_and(|bytes| bytes >= BUSY) {
+                interval = BUSY_INTERVAL;
+            }
         }
     }
 
@@ -140,12 +149,13 @@ impl Visitor {
         proxy.is_some_and(|proxy| proxy.live.is_some())
     }
 
-    /// Takes all there is.
-    async fn collect(&mut self) -> Result<(), CollectError> {
+    /// Takes all there is, and gives how many bytes of receipts it was.
+    async fn collect(&mut self) -> Result<usize, CollectError> {
         let mut source = match self.source.take() {
             Some(source) => source,
             None => self.begin().await?,
         };
+        let mut total = 0;
         loop {
             let asked_ms = (self.around.now_ms)();
             let path = format!("{RECEIPTS_PATH}?after={}", source.cursor);
@@ -165,11 +175,12 @@ impl Visitor {
                 let bytes: usize = collected.pieces.iter().map(|piece| piece.frames.len()).sum();
                 metrics::counter!("doorman_receipt_bytes_collected_total", "region" => self.region.clone())
                     .increment(bytes as u64);
+                total += bytes;
             }
             source = collected.source;
             if complete {
                 self.source = Some(source);
-                return Ok(());
+                return Ok(total);
             }
         }
     }

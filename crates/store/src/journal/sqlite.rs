@@ -32,8 +32,8 @@ const PAGE: usize = 4_096;
 const PIECE_PAGES: usize = 64;
 /// The least time from one piece to the next: when many pages come, pieces are longer.
 const PIECE_EVERY: Duration = Duration::from_millis(25);
-/// Pages in the log, 32 MiB, after which it begins anew.
-const LOG_PAGES: u32 = 8_000;
+/// Pages in the log, 16 MiB, after which it begins anew: to write over a log costs less than to make it longer.
+const LOG_PAGES: u32 = 4_000;
 
 /// The journal only appends: it needs the pages of one batch, not those of the batches before. Negative: KiB.
 const CACHE_KIB: i32 = -1_000;
