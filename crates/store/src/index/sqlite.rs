@@ -27,7 +27,7 @@ const MAX_REST: Duration = Duration::from_micros(500);
 
 /// Pages in the index's write-ahead log after which they are copied. While the disk flushes them, commits of the journal wait:
 /// this bounds how long.
-pub(crate) const CHECKPOINT_PAGES: i64 = 300;
+pub(crate) const CHECKPOINT_PAGES: i64 = 500;
 
 /// The way to the indexer's thread, which is started by the first step.
 #[derive(Clone, Default)]

@@ -31,7 +31,7 @@ const PAGE: usize = 4_096;
 /// copy keeps no core, and its flush not the disk, for longer than a commit may wait.
 const PIECE_PAGES: usize = 64;
 /// The least time from one piece to the next: when many pages come, pieces are longer.
-const PIECE_EVERY: Duration = Duration::from_millis(25);
+const PIECE_EVERY: Duration = Duration::from_millis(50);
 /// Pages in the log, 16 MiB, after which it begins anew: to write over a log costs less than to make it longer.
 const LOG_PAGES: u32 = 4_000;
 

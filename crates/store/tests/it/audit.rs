@@ -17,6 +17,7 @@ contract! {
     an_outcome_indexed_before_its_attempt_finds_it_later
     retries_and_second_passes_are_linked
     a_cursor_from_elsewhere_is_refused
+    a_step_is_full_while_there_is_more
     replicas_that_index_at_once_index_once
     open_attempts_of_lapsed_writers_are_swept
     batches_are_read_back_in_order_with_their_entries
@@ -342,6 +343,22 @@ async fn a_cursor_from_elsewhere_is_refused(kind: Kind) {
         let refused = rig.database.audit_page(&AuditFilter::default(), Some(cursor), 5, BUDGET).await;
         assert!(matches!(refused, Err(StoreError::Cursor)), "{cursor}: {refused:?}");
     }
+}
+
+/// Whoever asks again at once while a step is full keeps up with any number of entries.
+async fn a_step_is_full_while_there_is_more(kind: Kind) {
+    let rig = Rig::new(kind).await;
+    let mut writer = Writer::new(1);
+    let mut journal = writer.open(&rig.database).await;
+    for _ in 0..10 {
+        let batch: Vec<_> = (0..7).map(|_| writer.next_id(NOW)).map(|id| (id, attempt(id))).collect();
+        writer.write_entries(&mut journal, &batch).await.unwrap();
+    }
+    let mut taken = Vec::new();
+    for _ in 0..5 {
+        taken.push(rig.database.index_step(20).await.unwrap());
+    }
+    assert_eq!(taken, [21, 21, 21, 7, 0]);
 }
 
 async fn replicas_that_index_at_once_index_once(kind: Kind) {
