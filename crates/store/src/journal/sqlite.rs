@@ -68,7 +68,7 @@ impl SqliteLink {
 struct Checkpoints {
     /// Bytes of entries that were not asked to be copied.
     new: usize,
-    asked: Option<Instant>,
+    asked: Instant,
     is_busy: bool,
     ask: mpsc::SyncSender<()>,
     /// How many pages the log had after each piece.
@@ -91,7 +91,7 @@ impl Checkpoints {
         };
         let thread = std::thread::Builder::new().name("checkpoint".into()).spawn(work);
         thread.map_err(|error| StoreError::Config(format!("cannot start a thread: {error}")))?;
-        Ok(Self { new: 0, asked: None, is_busy: false, ask, done })
+        Ok(Self { new: 0, asked: Instant::now(), is_busy: false, ask, done })
     }
 
     /// After a commit of so many bytes of entries.
@@ -105,11 +105,9 @@ impl Checkpoints {
                 checkpoint(connection);
             }
         }
-        let is_due = |asked: Instant| asked.elapsed() >= PIECE_EVERY;
-        if !self.is_busy && self.new >= PIECE_PAGES * PAGE && self.asked.is_none_or(is_due) {
+        if !self.is_busy && self.new >= PIECE_PAGES * PAGE && self.asked.elapsed() >= PIECE_EVERY {
             self.is_busy = self.ask.try_send(()).is_ok();
-            self.asked = Some(Instant::now());
-            self.new = 0;
+            (self.new, self.asked) = (0, Instant::now());
         }
     }
 }

@@ -5,7 +5,7 @@ use doorman_core::id::AuditId;
 use doorman_core::peers::{PeerBook, PeerList, Snapshot};
 use doorman_core::record::{Kind as Of, OutcomeState, Record};
 use doorman_core::statement::WriterId;
-use doorman_store::{AuditFilter, AuditItem, Database, StatusFilter, StoreError};
+use doorman_store::{AuditFilter, AuditItem, Database, Journal, StatusFilter, StoreError};
 use proptest::prelude::*;
 use proptest::strategy::ValueTree as _;
 use proptest::test_runner::TestRunner;
@@ -259,6 +259,14 @@ fn attempt(id: AuditId) -> Vec<u8> {
     bytes(&Record::new(Of::Request, id, NOW))
 }
 
+/// So many batches of so many attempts each.
+async fn write_attempts(writer: &mut Writer, journal: &mut Journal, batches: usize, each: usize) {
+    for _ in 0..batches {
+        let batch: Vec<_> = (0..each).map(|_| writer.next_id(NOW)).map(|id| (id, attempt(id))).collect();
+        writer.write_entries(journal, &batch).await.unwrap();
+    }
+}
+
 fn outcome(id: AuditId, attempt: AuditId, state: OutcomeState) -> Vec<u8> {
     let mut record = Record::new(Of::Outcome, id, NOW);
     (record.attempt, record.state) = (Some(attempt), Some(state));
@@ -350,10 +358,7 @@ async fn a_step_is_full_while_there_is_more(kind: Kind) {
     let rig = Rig::new(kind).await;
     let mut writer = Writer::new(1);
     let mut journal = writer.open(&rig.database).await;
-    for _ in 0..10 {
-        let batch: Vec<_> = (0..7).map(|_| writer.next_id(NOW)).map(|id| (id, attempt(id))).collect();
-        writer.write_entries(&mut journal, &batch).await.unwrap();
-    }
+    write_attempts(&mut writer, &mut journal, 10, 7).await;
     let mut taken = Vec::new();
     for _ in 0..5 {
         taken.push(rig.database.index_step(20).await.unwrap());
@@ -365,10 +370,7 @@ async fn replicas_that_index_at_once_index_once(kind: Kind) {
     let rig = Rig::new(kind).await;
     let mut writer = Writer::new(1);
     let mut journal = writer.open(&rig.database).await;
-    for _ in 0..20 {
-        let batch: Vec<_> = (0..30).map(|_| writer.next_id(NOW)).map(|id| (id, attempt(id))).collect();
-        writer.write_entries(&mut journal, &batch).await.unwrap();
-    }
+    write_attempts(&mut writer, &mut journal, 20, 30).await;
     let steps = [(); 4].map(|()| {
         let database = rig.database.clone();
         tokio::spawn(async move {
