@@ -1,7 +1,7 @@
 //! The command line.
 
 use std::net::SocketAddr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use anyhow::{Context, Result};
@@ -57,7 +57,7 @@ pub struct Audit {
     #[arg(long, value_name = "FILE")]
     pub json: Option<PathBuf>,
     /// The binary to measure [default: `doorman` beside this one]
-    #[arg(long, value_name = "FILE")]
+    #[arg(long, value_name = "FILE", value_parser = program)]
     pub doorman: Option<PathBuf>,
     /// Directory on the disk that the log is to be written to [default: the system's temporary directory]
     #[arg(long, value_name = "DIR")]
@@ -111,10 +111,10 @@ pub struct Comparison {
     #[arg(long, value_name = "FILE")]
     pub json: Option<PathBuf>,
     /// The binary to measure [default: `doorman` beside this one]
-    #[arg(long, value_name = "FILE")]
+    #[arg(long, value_name = "FILE", value_parser = program)]
     pub doorman: Option<PathBuf>,
     /// The same built with `--cfg bench_unaudited`: adds the chains whose journal writes nothing
-    #[arg(long, value_name = "FILE")]
+    #[arg(long, value_name = "FILE", value_parser = program)]
     pub unaudited: Option<PathBuf>,
     /// Where binaries of rivals are installed, once
     #[arg(long, default_value = "target/bench-tools", value_name = "DIR")]
@@ -197,4 +197,9 @@ fn print_sample(mut sample: Sample, seconds: f64) {
     if let Some(error) = sample.first_error {
         println!("first error: {error}");
     }
+}
+
+/// A program that is there, by its whole path: servers are started in directories of their own.
+fn program(path: &str) -> Result<PathBuf, std::io::Error> {
+    Path::new(path).canonicalize()
 }

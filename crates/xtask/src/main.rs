@@ -7,6 +7,7 @@ mod install;
 mod java;
 mod node;
 mod python;
+mod release;
 mod rules;
 mod run;
 mod test;
@@ -24,6 +25,7 @@ cargo xtask <command>
   test [args…]     install what tests need, then everything CI checks; args go to `cargo test`
   bench [args…]    build for release and run the measurements (--quick: a faster build, rougher figures);
                    `bench audit` measures a log of ten million entries
+  release          build the binary as it is deployed, by a profile of itself under load (half an hour)
   fuzz [target] [--seconds N]
                    fuzz one target, or all in turn, for N seconds each (default 60)
   ui               build the web interface, if its sources are newer than the last build
@@ -50,6 +52,7 @@ fn dispatch() -> Result<(), Failure> {
         "demo" => demo::run(&args),
         "test" => test::run(&args),
         "bench" => bench::run(&args),
+        "release" => release::run(),
         "fuzz" => fuzz::run(&args),
         "ui" => ui::build(),
         "rules" => rules::check(),
