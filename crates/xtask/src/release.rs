@@ -9,7 +9,7 @@ use std::process::Command;
 use crate::run::{Failure, built, command, execute, output};
 
 /// The load that is counted: what doors do all day. The other databases gain as much as SQLite, whose commits are counted.
-const LOAD: [&str; 11] = [
+const LOAD: [&str; 9] = [
     "--quick",
     "--rounds=1",
     "--seconds=3",
@@ -17,8 +17,6 @@ const LOAD: [&str; 11] = [
     "--scenarios=throughput,bodies,delegated,run",
     "--verify-calls=20000",
     "--run-items=50000",
-    "--tools",
-    "target/bench-tools",
     "--json",
     "target/pgo/load.json",
 ];
