@@ -82,6 +82,8 @@ async fn a_replica_that_stood_still_longer_than_its_lease_sends_nothing_more_of_
     world.run_until(&id, "whole", told).await;
     world.assert_none_came_twice();
     world.assert_accounted(&id, 2_000).await;
+    let failed = world.items(&id, "&state=failed").await.len();
+    assert!(world.recorder().requests().len() + failed <= 2_000, "one of {failed} that failed was sent");
 }
 
 #[tokio::test(flavor = "multi_thread")]
