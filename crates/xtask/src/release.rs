@@ -23,9 +23,7 @@ const LOAD: [&str; 9] = [
 
 /// Builds the binary and says where it lies.
 pub fn run() -> Result<(), Failure> {
-    let work = Path::new("target/pgo").to_owned();
-    fs::create_dir_all(&work).map_err(failed("target/pgo"))?;
-    let work = work.canonicalize().map_err(failed("target/pgo"))?;
+    let work = std::path::absolute("target/pgo").map_err(failed("target/pgo"))?;
     let host = host()?;
     let merge = profdata(&host)?;
 
